@@ -1,0 +1,1 @@
+//! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Program`].

@@ -1,0 +1,11 @@
+//! The engine of certus: networks in, verdicts with evidence out.
+//!
+//! Floors, each using only those before it: [`graph`] and [`property`] (what is asked), `bounds` (linear
+//! and interval enclosures), `search` (domains and splits), `verify` (attack, branch and bound, proof),
+//! `certify` (certificates and artifacts).
+
+pub mod graph;
+pub mod program;
+pub mod property;
+
+pub use program::{OwnedAffine, OwnedLayer, Program};

@@ -1,0 +1,1 @@
+//! Hot loops. `unsafe` lives here and in `engine/device`, nowhere else.

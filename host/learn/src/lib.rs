@@ -1,0 +1,1 @@
+//! Certified training. Empty in this version: networks come in through ONNX.

@@ -1,0 +1,4 @@
+//! Library and command line of certus: see the crates `certus-engine` and `certus-core` for the parts.
+pub use certus_core as core;
+pub use certus_engine as engine;
+pub use certus_learn as learn;
