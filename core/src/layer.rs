@@ -61,7 +61,9 @@ impl fmt::Display for ShapeError {
             }
             Self::NonFinite { layer } => write!(f, "layer {layer} has a weight that is NaN or infinite"),
             Self::TooWide { layer } => write!(f, "layer {layer} is too wide for the rounding argument"),
-            Self::Buffer { needed, found } => write!(f, "buffer of {found} elements where {needed} are needed"),
+            Self::Buffer { needed, found } => {
+                write!(f, "buffer of {found} elements where {needed} are needed")
+            }
         }
     }
 }
@@ -86,7 +88,7 @@ impl<'a> Dense<'a> {
         if rows == 0 || cols == 0 {
             return Err(ShapeError::Empty);
         }
-        let expected = rows.checked_mul(cols).unwrap_or(usize::MAX);
+        let expected = rows.saturating_mul(cols);
         if weights.len() != expected {
             return Err(ShapeError::Length { expected, found: weights.len() });
         }
@@ -243,8 +245,8 @@ impl<'a> Network<'a> {
             if !layer.all_finite() {
                 return Err(ShapeError::NonFinite { layer: index });
             }
-            // The backward product over `rows` outputs rounds `rows + 1` times: both directions are checked.
-            let longest = layer.forward_roundings().max(layer.outputs() + 1);
+            // A backward product over the outputs, or a sum over the inputs, rounds once more than it has terms.
+            let longest = layer.forward_roundings().max(layer.outputs().max(layer.inputs()) + 1);
             if longest > K_MAX || gamma_factor(longest).is_none() {
                 return Err(ShapeError::TooWide { layer: index });
             }

@@ -29,6 +29,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod bounds;
 pub mod infer;
 pub mod layer;
 pub mod round;

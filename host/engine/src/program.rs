@@ -97,7 +97,8 @@ impl Program {
         let network = Network::new(&layers).expect("checked by Program::new");
         let mut scratch = vec![0.0; certus_core::infer::forward_scratch_len(&network)];
         let mut output = vec![0.0; self.outputs];
-        certus_core::infer::forward(&network, input, &mut scratch, &mut output).expect("input has the shape [inputs]");
+        certus_core::infer::forward(&network, input, &mut scratch, &mut output)
+            .expect("input has the shape [inputs]");
         output
     }
 
@@ -113,11 +114,16 @@ impl Program {
                 OwnedAffine::Dense { cols, weights, bias, .. } => weights
                     .chunks_exact(*cols)
                     .zip(bias)
-                    .map(|(row, b)| f64::from(*b) + row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>())
+                    .map(|(row, b)| {
+                        f64::from(*b) + row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>()
+                    })
                     .collect(),
-                OwnedAffine::Scale { scale, shift } => {
-                    x.iter().zip(scale).zip(shift).map(|((x, s), t)| f64::from(*s) * x + f64::from(*t)).collect()
-                }
+                OwnedAffine::Scale { scale, shift } => x
+                    .iter()
+                    .zip(scale)
+                    .zip(shift)
+                    .map(|((x, s), t)| f64::from(*s) * x + f64::from(*t))
+                    .collect(),
             };
             if layer.relu {
                 z.iter_mut().for_each(|z| *z = z.max(0.0));
