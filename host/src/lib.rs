@@ -2,3 +2,6 @@
 pub use certus_core as core;
 pub use certus_engine as engine;
 pub use certus_learn as learn;
+
+pub mod csv;
+pub mod output;

@@ -4,6 +4,48 @@
 //! of one of the case's disjuncts true. Decimals are exact: a box is kept rounded outward (`f64`, for
 //! proofs) and inward (`f32`, for witnesses), a right-hand side as an enclosing pair.
 
+mod error;
+
+use std::path::Path;
+
+pub use error::{Place, Problem, PropertyError};
+
+use crate::Program;
+
+/// Reads the VNN-LIB property at `path`.
+///
+/// # Errors
+/// [`PropertyError`], naming file and line.
+pub fn load_property(path: &Path) -> Result<Property, PropertyError> {
+    crate::file::read(path, 1 << 30)?;
+    Err(PropertyError::at(1, Problem::Network { what: "inputs", expected: 0, found: 0 }).in_file(path))
+}
+
+impl Property {
+    /// Checks that the property speaks of `program`: as many inputs, as many outputs.
+    ///
+    /// # Errors
+    /// [`Problem::Network`] if not.
+    pub fn check_against(&self, program: &Program) -> Result<(), PropertyError> {
+        let sides = [("inputs", program.inputs(), self.inputs), ("outputs", program.outputs(), self.outputs)];
+        for (what, expected, found) in sides {
+            if expected != found {
+                return Err(PropertyError::whole(Problem::Network { what, expected, found }));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A counterexample: an input of the network, and what the network says there (meaning `F32`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// `[inputs]`.
+    pub input: Vec<f32>,
+    /// `[outputs]`.
+    pub output: Vec<f32>,
+}
+
 /// Violated iff for some case there is an `x` in its box such that some disjunct holds at `y = f(x)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
