@@ -1,0 +1,50 @@
+//! Writes `memory.x` for the target and passes the linker scripts of its runtime crate.
+
+use std::{env, fs, path::PathBuf};
+
+/// Cortex-M on an MPS2 board, budgeted as a part with 1 MiB of flash and 128 KiB of RAM. The stack
+/// lies below all data: an overflow runs off the start of RAM and faults, it never reaches `.bss`.
+const CORTEX_M: &str = "\
+MEMORY
+{
+  FLASH : ORIGIN = 0x00000000, LENGTH = 1M
+  STACK : ORIGIN = 0x20000000, LENGTH = 16K
+  RAM   : ORIGIN = 0x20004000, LENGTH = 112K
+}
+_stack_start = ORIGIN(STACK) + LENGTH(STACK);
+_stack_end = ORIGIN(STACK);
+";
+
+/// RV32 on QEMU's `virt` board, the same budget.
+const RISCV: &str = "\
+MEMORY
+{
+  FLASH : ORIGIN = 0x80000000, LENGTH = 1M
+  STACK : ORIGIN = 0x80200000, LENGTH = 16K
+  RAM   : ORIGIN = 0x80204000, LENGTH = 112K
+}
+_stack_start = ORIGIN(STACK) + LENGTH(STACK);
+_stack_end = ORIGIN(STACK);
+REGION_ALIAS(\"REGION_TEXT\", FLASH);
+REGION_ALIAS(\"REGION_RODATA\", FLASH);
+REGION_ALIAS(\"REGION_DATA\", RAM);
+REGION_ALIAS(\"REGION_BSS\", RAM);
+REGION_ALIAS(\"REGION_HEAP\", RAM);
+REGION_ALIAS(\"REGION_STACK\", STACK);
+";
+
+fn main() {
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    let target = env::var("TARGET").expect("cargo sets TARGET");
+    let arm = target.starts_with("thumb");
+    fs::write(out.join("memory.x"), if arm { CORTEX_M } else { RISCV }).expect("OUT_DIR is writable");
+    println!("cargo:rustc-link-search={}", out.display());
+    if arm {
+        println!("cargo:rustc-link-arg-bins=--nmagic");
+    } else {
+        println!("cargo:rustc-link-arg-bins=-Tmemory.x");
+    }
+    println!("cargo:rustc-link-arg-bins=-Tlink.x");
+    println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
+    println!("cargo:rerun-if-changed=build.rs");
+}

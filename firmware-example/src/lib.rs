@@ -1,0 +1,19 @@
+//! A certus monitor on a microcontroller: what the programs in `bin/` share.
+#![no_std]
+
+pub mod board;
+pub mod model;
+pub mod replay;
+pub mod samples;
+
+#[cfg(target_arch = "arm")]
+pub use cortex_m_rt::entry;
+#[cfg(target_arch = "riscv32")]
+pub use riscv_rt::entry;
+
+// Linked for their symbols: the defmt transport and the critical sections that it asks for.
+#[cfg(target_arch = "arm")]
+use cortex_m as _;
+use defmt_semihosting as _;
+#[cfg(target_arch = "riscv32")]
+use riscv as _;

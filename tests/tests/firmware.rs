@@ -1,0 +1,106 @@
+//! The firmware in QEMU computes what the host computes, bit for bit.
+//!
+//! Both sides draw the same samples and run the same core; the firmware prints every result word
+//! and the host compares all of them. A missing cross target or QEMU is named on stderr and ends the
+//! test early; where `CI` is set it fails instead.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+#[path = "../../firmware-example/src/model.rs"]
+mod model;
+#[path = "../../firmware-example/src/replay.rs"]
+mod replay;
+#[path = "../../firmware-example/src/samples.rs"]
+mod samples;
+
+/// Exit status of `fw` when a tool is missing.
+const MISSING: i32 = 3;
+
+fn driver() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/fw")
+}
+
+/// Runs `fw`; `None` if something it needs is not installed.
+fn fw(arguments: &[&str]) -> Option<Output> {
+    let output = Command::new(driver()).args(arguments).output().expect("bash starts");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    if output.status.code() == Some(MISSING) {
+        assert!(std::env::var_os("CI").is_none(), "CI must not skip the firmware: {errors}");
+        eprintln!("NOT TESTED: fw {}: {}", arguments.join(" "), errors.trim());
+        return None;
+    }
+    assert!(output.status.success(), "fw {}: {}\n{errors}", arguments.join(" "), output.status);
+    Some(output)
+}
+
+fn compare_with_host(target: &str) {
+    let Some(output) = fw(&["bits", "--target", target]) else { return };
+    let text = String::from_utf8(output.stdout).expect("hex is ASCII");
+    let mut lines = text.lines();
+    let (mut digest, mut compared) = (replay::DIGEST_START, 0);
+    replay::run(|index, words| {
+        let line =
+            lines.next().unwrap_or_else(|| panic!("{target}: the firmware stopped before sample {index}"));
+        let device: Vec<u32> =
+            line.split(' ').map(|w| u32::from_str_radix(w, 16).expect("a hex word")).collect();
+        assert_eq!(
+            device, words,
+            "{target}: sample {index}, words in hex: device {device:08x?}, host {words:08x?}"
+        );
+        digest = replay::digest(digest, words);
+        compared += 1;
+    })
+    .expect("the network runs on the host");
+    assert_eq!(compared, replay::SAMPLES);
+    assert_eq!(lines.next(), Some(format!("digest {digest:016x}").as_str()), "{target}");
+    assert_eq!(lines.next(), None, "{target}: more lines than samples");
+}
+
+#[test]
+fn a_cortex_m4f_equals_the_host_on_every_sample() {
+    compare_with_host("thumbv7em-none-eabihf");
+}
+
+#[test]
+fn soft_float_on_armv6m_equals_the_host_on_every_sample() {
+    compare_with_host("thumbv6m-none-eabi");
+}
+
+#[test]
+fn soft_float_on_riscv_equals_the_host_on_every_sample() {
+    compare_with_host("riscv32imac-unknown-none-elf");
+}
+
+#[test]
+fn the_samples_hold_every_kind_of_awkward_float() {
+    let (lower, upper) = ([-1.0f32, 0.5, -3.0], [1.0f32, 2.0, -1.0]);
+    let mut generator = samples::Samples::new(replay::SEED);
+    let mut x = [0.0f32; 3];
+    let (
+        mut negative_zero,
+        mut subnormal,
+        mut nan,
+        mut infinite,
+        mut huge,
+        mut on_edge,
+        mut outside,
+        mut inside,
+    ) = (0, 0, 0, 0, 0, 0, 0, 0);
+    for _ in 0..replay::SAMPLES {
+        generator.draw(&lower, &upper, &mut x);
+        let within = |(x, (l, u)): (&f32, (&f32, &f32))| l <= x && x <= u;
+        inside += usize::from(x.iter().zip(lower.iter().zip(&upper)).all(within));
+        outside += usize::from(!x.iter().zip(lower.iter().zip(&upper)).all(within));
+        on_edge += usize::from(x.iter().zip(lower.iter().zip(&upper)).any(|(x, (l, u))| x == l || x == u));
+        negative_zero += usize::from(x.iter().any(|x| x.to_bits() == 1 << 31));
+        subnormal += usize::from(x.iter().any(|x| x.is_subnormal()));
+        nan += usize::from(x.iter().any(|x| x.is_nan()));
+        infinite += usize::from(x.iter().any(|x| x.is_infinite()));
+        huge += usize::from(x.iter().any(|x| x.is_finite() && x.abs() > 1e38));
+    }
+    for count in [negative_zero, subnormal, nan, infinite, huge, on_edge] {
+        assert!(count >= 100, "{count} of a kind");
+    }
+    assert!(outside >= 2_000 && inside >= 5_000, "{outside} outside, {inside} inside");
+}
