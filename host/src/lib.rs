@@ -5,3 +5,4 @@ pub use certus_learn as learn;
 
 pub mod csv;
 pub mod output;
+pub mod report;

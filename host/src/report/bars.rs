@@ -22,7 +22,8 @@ pub struct Part {
 /// One bar cut into parts, with a legend that gives each part's size.
 pub fn stacked(title: &str, parts: &[Part]) -> Element {
     let total: f64 = parts.iter().map(|p| p.value).sum();
-    let mut svg = el("svg").at("viewBox", format!("0 0 {WIDTH} 44")).at("role", "img").at("aria-label", title);
+    let mut svg =
+        el("svg").at("viewBox", format!("0 0 {WIDTH} 44")).at("role", "img").at("aria-label", title);
     let mut at = 0.0;
     let mut legend = el("div").class("legend");
     for part in parts {
@@ -65,16 +66,21 @@ impl Histogram {
         let (ticks, decimals) = y.ticks(4);
         for tick in ticks {
             group = group.with(line(x.start, y.map(tick), x.end, y.map(tick)).class("grid"));
-            group = group.with(label(x.start - 8.0, y.map(tick) + 4.0, &format!("{tick:.decimals$}")).class("tick end"));
+            group = group.with(
+                label(x.start - 8.0, y.map(tick) + 4.0, &format!("{tick:.decimals$}")).class("tick end"),
+            );
         }
         let width = (self.range.1 - self.range.0) / self.bins as f64;
         for bin in 0..self.bins {
-            let (from, to) = (x.map(self.range.0 + bin as f64 * width), x.map(self.range.0 + (bin + 1) as f64 * width));
+            let (from, to) =
+                (x.map(self.range.0 + bin as f64 * width), x.map(self.range.0 + (bin + 1) as f64 * width));
             let mut below = 0;
             for (count, (_, class, _)) in counts.iter().zip(&self.series) {
                 let (bottom, top) = (y.map(below as f64), y.map((below + count[bin]) as f64));
                 if count[bin] > 0 {
-                    group = group.with(rect(from + 0.5, top, to - from - 1.0, bottom - top).class(format!("fill {class}")));
+                    group = group.with(
+                        rect(from + 0.5, top, to - from - 1.0, bottom - top).class(format!("fill {class}")),
+                    );
                 }
                 below += count[bin];
             }
@@ -92,7 +98,10 @@ impl Histogram {
             key.text(name).with(el("b").text(values.len().to_string()))
         }));
         let svg = el("svg").at("viewBox", format!("0 0 {WIDTH} {}", coordinate(212.0)));
-        el("div").class("chart").with(legend).with(svg.at("role", "img").at("aria-label", &self.title).with(group))
+        el("div")
+            .class("chart")
+            .with(legend)
+            .with(svg.at("role", "img").at("aria-label", &self.title).with(group))
     }
 
     /// How many values fall into each bin; values outside the axis count in the bin at its end.

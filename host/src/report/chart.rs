@@ -123,7 +123,8 @@ impl Chart {
         };
         let mut group = el("g");
         for (from, to) in self.lanes.iter().filter(|l| l.tint).flat_map(|l| &l.spans) {
-            group = group.with(rect(x.map(*from), top, x.map(*to) - x.map(*from), panel.height).class("tint"));
+            group =
+                group.with(rect(x.map(*from), top, x.map(*to) - x.map(*from), panel.height).class("tint"));
         }
         let (ticks, decimals) = y.ticks(4);
         for tick in ticks {
@@ -144,7 +145,8 @@ impl Chart {
         let mut group = el("g").with(line(x.start, top, x.end, top).class("axis"));
         for tick in ticks {
             group = group.with(line(x.map(tick), top, x.map(tick), top + 4.0).class("axis"));
-            group = group.with(label(x.map(tick), top + 17.0, &format!("{tick:.decimals$}")).class("tick middle"));
+            group = group
+                .with(label(x.map(tick), top + 17.0, &format!("{tick:.decimals$}")).class("tick middle"));
         }
         group.with(label(x.end, top + 34.0, &self.x_label).class("axis-name end"))
     }
@@ -154,7 +156,9 @@ fn draw_lane(lane: &Lane, x: &Scale, top: f64) -> Element {
     let mut group = el("g").with(label(x.start - 8.0, top + LANE - 4.5, &lane.name).class("tick end"));
     group = group.with(rect(x.start, top, x.end - x.start, LANE).class("lane"));
     for (from, to) in &lane.spans {
-        group = group.with(rect(x.map(*from), top, x.map(*to) - x.map(*from), LANE).class(format!("fill {}", lane.class)));
+        group = group.with(
+            rect(x.map(*from), top, x.map(*to) - x.map(*from), LANE).class(format!("fill {}", lane.class)),
+        );
     }
     group
 }
@@ -166,11 +170,15 @@ fn draw_series(series: &Series, x: &Scale, y: &Scale) -> Vec<Element> {
     if let Shape::Above(base) = &series.shape {
         // Each unbroken run is closed on its own, so that a gap stays a gap.
         let indices: Vec<_> = (0..through.len()).collect();
-        for run in indices.split(|&i| !(through[i].1.is_finite() && base.get(i).is_some_and(|b| b.is_finite()))) {
+        for run in
+            indices.split(|&i| !(through[i].1.is_finite() && base.get(i).is_some_and(|b| b.is_finite())))
+        {
             let back = run.iter().rev().map(|&i| place((series.points[i].0, base[i])));
             let outline: Vec<_> = run.iter().map(|&i| through[i]).chain(back).collect();
             if !outline.is_empty() {
-                out.push(el("path").class(format!("area {}", series.class)).at("d", path_through(&outline) + "Z"));
+                out.push(
+                    el("path").class(format!("area {}", series.class)).at("d", path_through(&outline) + "Z"),
+                );
             }
         }
     }

@@ -37,7 +37,8 @@ pub fn render(title: &str, fixes: &[Fix], keys: &[Key]) -> Element {
     let indent = (WIDTH - (right - left) * scale) / 2.0;
     let place = |(x, y): (f64, f64)| (indent + (x - left) * scale, height - MARGIN - (y - low) * scale);
 
-    let track = |of: fn(&Fix) -> (f64, f64)| path_through(&fixes.iter().map(|f| place(of(f))).collect::<Vec<_>>());
+    let track =
+        |of: fn(&Fix) -> (f64, f64)| path_through(&fixes.iter().map(|f| place(of(f))).collect::<Vec<_>>());
     let mut group = el("g")
         .with(el("path").class("line intruder").at("d", track(|f| f.intruder)))
         .with(el("path").class("line own").at("d", track(|f| f.own)));
@@ -50,7 +51,8 @@ pub fn render(title: &str, fixes: &[Fix], keys: &[Key]) -> Element {
     for fix in fixes {
         let (x, y) = place(fix.own);
         let (kind, radius) = if fix.certified { ("dot", 3.6) } else { ("dot open", 3.2) };
-        let dot = el("circle").class(format!("{kind} {}", fix.class)).num("cx", x).num("cy", y).num("r", radius);
+        let dot =
+            el("circle").class(format!("{kind} {}", fix.class)).num("cx", x).num("cy", y).num("r", radius);
         group = group.with(dot.with(el("title").text(&fix.note)));
     }
     group = group.with_all(time_marks(fixes, place)).with_all(ends_of_tracks(fixes, place));

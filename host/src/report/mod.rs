@@ -102,11 +102,13 @@ impl Page {
             .with(el("meta").at("name", "color-scheme").at("content", "light dark"))
             .with(el("title").text(&self.title))
             .with(el("style").raw(STYLE));
-        let mut header = el("header").with(el("h1").text(&self.title)).with(el("p").class("lead").text(&self.lead));
+        let mut header =
+            el("header").with(el("h1").text(&self.title)).with(el("p").class("lead").text(&self.lead));
         if !self.facts.is_empty() {
-            header = header.with(el("dl").class("facts").with_all(self.facts.iter().map(|fact| {
-                el("div").with(el("dt").text(&fact.label)).with(el("dd").text(&fact.value))
-            })));
+            header =
+                header.with(el("dl").class("facts").with_all(self.facts.iter().map(|fact| {
+                    el("div").with(el("dt").text(&fact.label)).with(el("dd").text(&fact.value))
+                })));
         }
         let body = el("body")
             .with(header)
@@ -149,14 +151,14 @@ fn claim_list(heading: &str, class: &str, sentences: &[String]) -> Element {
 impl Table {
     fn render(&self) -> Element {
         let cell = |name: &'static str, numeric: bool| if numeric { el(name).class("num") } else { el(name) };
-        let heads = self.columns.iter().map(|(column, numeric)| cell("th", *numeric).at("scope", "col").text(column));
+        let heads =
+            self.columns.iter().map(|(column, numeric)| cell("th", *numeric).at("scope", "col").text(column));
         let rows = self.rows.iter().map(|row| {
             let cells = row.iter().zip(&self.columns);
             el("tr").with_all(cells.map(|(content, (_, numeric))| content.put_into(cell("td", *numeric))))
         });
-        let table = el("table")
-            .with(el("thead").with(el("tr").with_all(heads)))
-            .with(el("tbody").with_all(rows));
+        let table =
+            el("table").with(el("thead").with(el("tr").with_all(heads))).with(el("tbody").with_all(rows));
         let mut figure = el("figure").with(el("div").class("scroll").with(table));
         if !self.caption.is_empty() {
             figure = figure.with(el("figcaption").text(&self.caption));

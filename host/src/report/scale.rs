@@ -55,7 +55,8 @@ impl Scale {
 fn round_step(span: f64, count: usize) -> f64 {
     let raw = span.abs().max(f64::MIN_POSITIVE) / count.max(1) as f64;
     let magnitude = 10f64.powf(raw.log10().floor());
-    let factor = [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * magnitude >= raw * (1.0 - 1e-9)).unwrap_or(10.0);
+    let factor =
+        [1.0, 2.0, 5.0, 10.0].into_iter().find(|f| f * magnitude >= raw * (1.0 - 1e-9)).unwrap_or(10.0);
     factor * magnitude
 }
 
@@ -71,7 +72,10 @@ mod tests {
         let fine = Scale { lower: -0.05, upper: 0.1, start: 0.0, end: 1.0 };
         let (ticks, decimals) = fine.ticks(3);
         assert_eq!(decimals, 2);
-        assert_eq!(ticks.iter().map(|t| format!("{t:.2}")).collect::<Vec<_>>(), ["-0.05", "0.00", "0.05", "0.10"]);
+        assert_eq!(
+            ticks.iter().map(|t| format!("{t:.2}")).collect::<Vec<_>>(),
+            ["-0.05", "0.00", "0.05", "0.10"]
+        );
     }
 
     #[test]
