@@ -216,6 +216,38 @@ impl<'a> Layer<'a> {
             Affine::Scale(_) => 1,
         }
     }
+    /// Whether both borrow the same constants and apply the same map.
+    pub(crate) fn is_same(&self, other: &Layer<'_>) -> bool {
+        let same = match (self.affine, other.affine) {
+            (Affine::Dense(a), Affine::Dense(b)) => {
+                core::ptr::eq(a.weights, b.weights) && core::ptr::eq(a.bias, b.bias) && a.cols == b.cols
+            }
+            (Affine::Scale(a), Affine::Scale(b)) => {
+                core::ptr::eq(a.scale, b.scale) && core::ptr::eq(a.shift, b.shift)
+            }
+            _ => false,
+        };
+        same && self.relu == other.relu
+    }
+    /// Checks that this is layer `index` of a network whose layers before it give `width` values, and
+    /// returns the values that this one gives.
+    ///
+    /// # Errors
+    /// [`ShapeError::Chain`], [`ShapeError::NonFinite`] or [`ShapeError::TooWide`].
+    pub(crate) fn check(&self, index: usize, width: usize) -> Result<usize, ShapeError> {
+        if self.inputs() != width {
+            return Err(ShapeError::Chain { layer: index, expected: self.inputs(), found: width });
+        }
+        if !self.all_finite() {
+            return Err(ShapeError::NonFinite { layer: index });
+        }
+        // A backward product over the outputs, or a sum over the inputs, rounds once more than it has terms.
+        let longest = self.forward_roundings().max(self.outputs().max(self.inputs()).saturating_add(1));
+        if longest > K_MAX || gamma_factor(longest).is_none() {
+            return Err(ShapeError::TooWide { layer: index });
+        }
+        Ok(self.outputs())
+    }
     fn all_finite(&self) -> bool {
         match self.affine {
             Affine::Dense(d) => d.weights.iter().chain(d.bias).all(|w| w.is_finite()),
@@ -239,20 +271,14 @@ impl<'a> Network<'a> {
     pub fn new(layers: &'a [Layer<'a>]) -> Result<Self, ShapeError> {
         let mut width = layers.first().ok_or(ShapeError::Empty)?.inputs();
         for (index, layer) in layers.iter().enumerate() {
-            if layer.inputs() != width {
-                return Err(ShapeError::Chain { layer: index, expected: layer.inputs(), found: width });
-            }
-            if !layer.all_finite() {
-                return Err(ShapeError::NonFinite { layer: index });
-            }
-            // A backward product over the outputs, or a sum over the inputs, rounds once more than it has terms.
-            let longest = layer.forward_roundings().max(layer.outputs().max(layer.inputs()) + 1);
-            if longest > K_MAX || gamma_factor(longest).is_none() {
-                return Err(ShapeError::TooWide { layer: index });
-            }
-            width = layer.outputs();
+            width = layer.check(index, width)?;
         }
         Ok(Self { layers })
+    }
+
+    /// A network of layers that [`Layer::check`] accepted one after the other; reads no weight.
+    pub(crate) fn from_checked(layers: &'a [Layer<'a>]) -> Self {
+        Self { layers }
     }
 
     /// The layers, input first.

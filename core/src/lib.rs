@@ -29,9 +29,13 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod artifact;
 pub mod bounds;
 pub mod infer;
 pub mod layer;
+pub mod monitor;
 pub mod round;
 
+pub use artifact::{ArtifactError, ArtifactView};
 pub use layer::{Affine, Dense, Layer, Network, Scale, ShapeError};
+pub use monitor::{Decision, Evidence, Fault, Monitor, MonitorError, Status};

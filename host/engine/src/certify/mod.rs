@@ -1,0 +1,13 @@
+//! From network and certificates to an artifact.
+//!
+//! [`region`] holds what was proved about boxes of inputs, [`artifact`] writes and reads the file that a
+//! device carries, [`rust_module`] the source that sizes a monitor for it.
+
+pub mod aligned;
+pub mod artifact;
+pub mod region;
+pub mod rust_module;
+
+pub use aligned::AlignedBytes;
+pub use artifact::{Artifact, EmitError, InputRange, MonitorSettings, OwnedSpec};
+pub use region::{CertificateFile, CertificateFileError, RegionCertificate};
