@@ -1,0 +1,112 @@
+//! Links only if no function of the core that a device calls can panic.
+//!
+//! The panic handler calls a function that exists nowhere. Whatever the optimiser cannot show to be
+//! unreachable keeps that call, and the linker then says `undefined symbol: panic_path_reached`.
+//! [`core::hint::black_box`] hides every length and value, so nothing is proved from constants.
+//! The feature `violate` adds one slice index: the image must then fail to link.
+//!
+//! Not called: `Display` and `Debug`, which format text and are for hosts.
+#![no_std]
+#![no_main]
+
+use core::hint::black_box;
+
+use certus_core::round::{eta_times, gamma_factor, up};
+use certus_core::{Affine, Dense, Layer, Network, Scale, infer};
+
+unsafe extern "C" {
+    fn panic_path_reached() -> !;
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    // SAFETY: never executed; the symbol is undefined, so an image that reaches it does not link.
+    unsafe { panic_path_reached() }
+}
+
+/// Memory of unknown contents and length.
+fn memory() -> &'static mut [f32] {
+    black_box(&mut [])
+}
+
+fn numbers() -> &'static [f32] {
+    black_box(&[])
+}
+
+fn size() -> usize {
+    black_box(0)
+}
+
+fn flag() -> bool {
+    black_box(false)
+}
+
+#[inline(never)]
+fn layers() -> Option<[Layer<'static>; 2]> {
+    let dense = Dense::new(size(), size(), numbers(), numbers()).ok()?;
+    let scale = Scale::new(numbers(), numbers()).ok()?;
+    black_box((dense.rows(), dense.cols(), dense.weights(), dense.bias(), scale.scale(), scale.shift()));
+    Some([Layer::dense(dense, flag()), Layer::scale(scale, flag())])
+}
+
+#[inline(never)]
+fn network<'a>(layers: &'a [Layer<'a>]) -> Option<Network<'a>> {
+    for layer in layers {
+        if let Affine::Dense(dense) = layer.affine() {
+            for row in dense.row_iter() {
+                black_box(row);
+            }
+        }
+        black_box((
+            layer.relu(),
+            layer.inputs(),
+            layer.outputs(),
+            layer.forward_roundings(),
+            layer.products(),
+        ));
+    }
+    let network = Network::new(black_box(layers)).ok()?;
+    black_box((network.inputs(), network.outputs(), network.width(), network.neurons(), network.layers()));
+    Some(network)
+}
+
+#[inline(never)]
+fn inference(network: &Network<'_>) {
+    black_box(infer::forward_scratch_len(network));
+    black_box(infer::forward(network, numbers(), memory(), memory())).ok();
+    black_box((infer::relu(black_box(0.0)), infer::dot_blocked(numbers(), numbers(), black_box(0.0))));
+    black_box((up(black_box(0.0)), gamma_factor(size()), eta_times(size())));
+}
+
+#[cfg(feature = "ibp")]
+#[inline(never)]
+fn bounds(network: &Network<'_>, method: certus_core::bounds::Method) {
+    use certus_core::bounds;
+    black_box(bounds::memory_len(network, method));
+    black_box(bounds::prepare(network, numbers(), numbers(), method, memory())).ok();
+    black_box(bounds::row_lower(network, method, numbers(), memory())).ok();
+}
+
+#[cfg(feature = "violate")]
+fn violate() {
+    black_box(numbers()[size()]);
+}
+
+/// The entry of an image that is linked and not run.
+#[unsafe(no_mangle)]
+extern "C" fn _start() {
+    let layers = layers();
+    if let Some(network) = layers.as_ref().and_then(|layers| network(layers)) {
+        inference(&network);
+        #[cfg(feature = "ibp")]
+        bounds(&network, certus_core::bounds::Method::Ibp);
+        #[cfg(feature = "crown")]
+        {
+            use certus_core::bounds::{Method, pre_activations};
+            bounds(&network, black_box(Method::CrownFull));
+            black_box(pre_activations(&network, memory())).ok();
+        }
+    }
+    #[cfg(feature = "violate")]
+    violate();
+}
