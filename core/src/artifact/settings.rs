@@ -4,6 +4,7 @@ use super::error::ArtifactError;
 use super::format::{CLASS_ROWS, SETTINGS_HEADER_LEN, SPEC_ARG_MAX, SPEC_ARG_MIN, SPEC_ROWS, SectionId};
 use super::header::Section;
 use super::reader::{Reader, to_usize};
+use crate::bounds::Method;
 
 /// Which bounds the monitor computes when no certificate answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ pub enum LiveBounds {
 }
 
 impl LiveBounds {
+    /// The method to call, or `None` for [`LiveBounds::Off`].
+    pub fn method(self) -> Option<Method> {
+        match self {
+            Self::Off => None,
+            Self::Ibp => Some(Method::Ibp),
+            Self::Crown => Some(Method::Crown),
+            Self::CrownFull => Some(Method::CrownFull),
+        }
+    }
     fn from_code(code: u8) -> Option<Self> {
         Some(match code {
             0 => Self::Off,

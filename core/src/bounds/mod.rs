@@ -85,12 +85,21 @@ impl core::error::Error for BoundError {}
 
 /// Elements of `f32` memory that [`prepare`] and [`row_lower`] need.
 pub fn memory_len(network: &Network<'_>, method: Method) -> usize {
-    let (width, neurons) = (network.width(), network.neurons());
+    let layers = network.layers().len();
+    memory_len_of_shapes(network.inputs(), network.width(), network.neurons(), layers, method)
+}
+
+/// [`memory_len`] from shapes alone.
+pub(crate) fn memory_len_of_shapes(
+    inputs: usize,
+    width: usize,
+    neurons: usize,
+    layers: usize,
+    method: Method,
+) -> usize {
     match method {
         Method::Ibp => ibp::memory_len(width),
-        Method::Crown | Method::CrownFull => {
-            crown::memory_len(network.inputs(), width, neurons, network.layers().len())
-        }
+        Method::Crown | Method::CrownFull => crown::memory_len(inputs, width, neurons, layers),
     }
 }
 

@@ -1,25 +1,58 @@
 //! The monitor: one bounded [`step`](MonitorRef::step) per sample that runs the network and says what
 //! is proved about the ball around the sample.
 //!
-//! Order of work, first success ends it: arithmetic probe, finite check, range check, inference, live
-//! bounds. A comparison that decides "certified" is true only for numbers: NaN never certifies.
+//! Order of work, first success ends it: arithmetic probe, finite check, range check, inference, region
+//! look-up, live bounds. A comparison that decides "certified" is true only for numbers: NaN never
+//! certifies. [`worst_case_ops`] says how much work each stage can be.
 //!
 //! [`Monitor`] owns its memory, with capacities that the exporter writes out; [`MonitorRef`] borrows
 //! it and holds the code, once for all capacities.
 
+mod ball;
+mod cost;
 mod decision;
 mod environment;
+mod live;
 mod margin;
 
+pub use cost::{Operations, StepOperations, worst_case_ops};
 pub use decision::{Decision, Evidence, Fault, MonitorError, Status};
 
-use crate::artifact::ArtifactView;
+use crate::artifact::{ArtifactView, Claim};
+use crate::bounds;
 use crate::infer;
 use crate::layer::{Layer, Network};
 
 /// `f32` elements of memory that a monitor of `view` needs.
+///
+/// Outputs and one row of as many coefficients, the ball's two ends, and what inference or the live
+/// bounds need, whichever is more (they do not run at the same time).
 pub fn memory_len(view: &ArtifactView<'_>) -> usize {
-    view.outputs().saturating_add(view.width().saturating_mul(2))
+    let (inputs, width) = (view.inputs(), view.width());
+    let bounds = view.live_bounds().method().map_or(0, |method| {
+        bounds::memory_len_of_shapes(inputs, width, view.neurons(), view.layers().len(), method)
+    });
+    let work = width.saturating_mul(2).max(bounds);
+    view.outputs().saturating_add(inputs).saturating_mul(2).saturating_add(work)
+}
+
+/// The parts of a monitor's memory.
+struct Parts<'m> {
+    output: &'m mut [f32],
+    row: &'m mut [f32],
+    lower: &'m mut [f32],
+    upper: &'m mut [f32],
+    work: &'m mut [f32],
+}
+
+impl<'m> Parts<'m> {
+    fn new(inputs: usize, outputs: usize, memory: &'m mut [f32]) -> Option<Self> {
+        let (output, rest) = memory.split_at_mut_checked(outputs)?;
+        let (row, rest) = rest.split_at_mut_checked(outputs)?;
+        let (lower, rest) = rest.split_at_mut_checked(inputs)?;
+        let (upper, work) = rest.split_at_mut_checked(inputs)?;
+        Some(Self { output, row, lower, upper, work })
+    }
 }
 
 /// A monitor that owns its memory: room for `LAYERS` layers and `MEMORY` floats ([`memory_len`]).
@@ -151,18 +184,57 @@ fn decide(view: &ArtifactView<'_>, network: &Network<'_>, memory: &mut [f32], sa
     if let Some(status) = refuse(view, sample) {
         return without_outputs(status);
     }
-    let ran = memory
-        .split_at_mut_checked(view.outputs())
-        .map(|(output, scratch)| (infer::forward(network, sample, scratch, output), output));
-    let Some((Ok(()), output)) = ran else {
-        // Lengths were checked when the monitor was built.
+    let parts = Parts::new(view.inputs(), view.outputs(), memory);
+    // Neither fails: lengths were checked when the monitor was built.
+    let Some(Parts { output, row, lower, upper, work }) = parts else {
         return without_outputs(Status::Invalid(Fault::Length));
     };
+    if infer::forward(network, sample, work, output).is_err() {
+        return without_outputs(Status::Invalid(Fault::Length));
+    }
     if !output.iter().all(|y| y.is_finite()) {
         return without_outputs(Status::Invalid(Fault::Overflow));
     }
     let (class, margin) = margin::class_and_margin(view.spec(), output);
-    Decision { class, margin, status: Status::NotCertified { margin_lower: f32::NEG_INFINITY } }
+    ball::enclose(sample, view.epsilon(), lower, upper);
+    if let Some(radius) = look_up(view, class, sample, lower, upper) {
+        return Decision { class, margin, status: Status::Certified { by: Evidence::Region, radius } };
+    }
+    let margin_lower = match view.live_bounds().method() {
+        Some(method) => {
+            live::Live { network, method, lower, upper, row, memory: work }.margin_lower(view.spec(), class)
+        }
+        None => f32::NEG_INFINITY,
+    };
+    let status = if margin_lower > 0.0 {
+        Status::Certified { by: Evidence::Bounds, radius: 1.0 }
+    } else {
+        Status::NotCertified { margin_lower }
+    };
+    Decision { class, margin, status }
+}
+
+/// The largest radius that a region certificate gives the sample, if one holds the ball and speaks of
+/// both meanings and of the class that was computed.
+fn look_up(
+    view: &ArtifactView<'_>,
+    class: Option<u16>,
+    sample: &[f32],
+    lower: &[f32],
+    upper: &[f32],
+) -> Option<f32> {
+    let claim = class.map_or(Claim::Rows, Claim::Class);
+    let mut largest: Option<f32> = None;
+    for region in view.regions() {
+        let speaks = region.claim == claim && region.meanings.real() && region.meanings.f32();
+        if speaks && ball::lies_inside(lower, upper, region.lower, region.upper) {
+            let radius = ball::radius_inside(sample, view.epsilon(), region.lower, region.upper);
+            if largest.is_none_or(|largest| radius > largest) {
+                largest = Some(radius);
+            }
+        }
+    }
+    largest
 }
 
 /// Why `sample` cannot be judged, if so.
