@@ -1,7 +1,6 @@
 //! Why a network could not be loaded: the file, the node or tensor, the shapes, and the way out.
 
 use std::fmt;
-use std::path::Path;
 
 use certus_core::ShapeError;
 
@@ -247,9 +246,4 @@ pub enum Fault {
     /// The lowered layers are outside what the core takes.
     #[error("lowered network: {0}")]
     Program(#[from] ShapeError),
-}
-
-/// How a path is named in messages.
-pub(crate) fn file_name(path: &Path) -> String {
-    path.display().to_string()
 }

@@ -1,18 +1,61 @@
 //! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Program`].
+//!
+//! Stages are types: [`OnnxModel`] (parsed bytes) → [`Network`] (operators in topological order, shapes
+//! known) → [`Program`] (chain of layers). Constants pass through all of them unrounded.
 
 mod error;
+mod eval;
+mod export;
+mod import;
+mod lower;
+mod network;
+pub mod onnx;
+mod ops;
+mod tensor;
 
 use std::path::Path;
 
 pub use error::{Fault, LoadError, Name};
+pub use eval::Number;
+pub use export::{to_onnx, write_onnx};
+pub use network::{Network, Node, Value, ValueId};
+pub use onnx::OnnxModel;
+pub use ops::{Op, SUPPORTED};
+pub use tensor::{ELEMENTS_MAX, TensorData};
 
-use crate::Program;
+use crate::{Program, file};
+
+/// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
+const LIMIT_BYTES: u64 = 1 << 31;
+
+/// Reads the ONNX network at `path` (gzip accepted).
+///
+/// # Errors
+/// [`LoadError`], naming file and node or tensor.
+pub fn load_network(path: &Path) -> Result<Network, LoadError> {
+    let bytes = file::read(path, LIMIT_BYTES)?;
+    network_from_bytes(&bytes, &path.display().to_string(), path.parent())
+}
 
 /// Reads the ONNX network at `path` and lowers it.
 ///
 /// # Errors
-/// [`LoadError`], naming file and node.
+/// [`LoadError`], naming file and node or tensor.
 pub fn load_program(path: &Path) -> Result<Program, LoadError> {
-    crate::file::read(path, 1 << 31)?;
-    Err(LoadError::content(&error::file_name(path), Fault::NoGraph))
+    load_network(path)?.lower()
+}
+
+/// Reads a network from plain ONNX bytes; `name` stands for the file in messages. External tensors are
+/// refused.
+///
+/// # Errors
+/// [`LoadError::Content`].
+pub fn parse_onnx_bytes(bytes: &[u8], name: &str) -> Result<Network, LoadError> {
+    network_from_bytes(bytes, name, None)
+}
+
+fn network_from_bytes(bytes: &[u8], name: &str, directory: Option<&Path>) -> Result<Network, LoadError> {
+    OnnxModel::parse(bytes)
+        .and_then(|model| import::import(model, name, directory))
+        .map_err(|fault| LoadError::content(name, fault))
 }
