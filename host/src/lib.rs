@@ -6,3 +6,4 @@ pub use certus_learn as learn;
 pub mod csv;
 pub mod output;
 pub mod report;
+pub mod table;

@@ -1,12 +1,19 @@
 //! Subcommands, one file each: `Args` (what clap parses) and `run` (what it does).
 
+mod artifact_file;
 mod eval;
+mod export;
+mod inspect;
+mod monitor;
 mod verify;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use certus::core::{ArtifactError, MonitorError};
 use certus::csv::CsvError;
+use certus::engine::certify::check::CheckError;
+use certus::engine::certify::{CertificateFileError, EmitError};
 use certus::output::FileError;
 use certus_engine::graph::LoadError;
 use certus_engine::property::PropertyError;
@@ -18,6 +25,12 @@ pub enum Command {
     Verify(verify::Args),
     /// Evaluate a network on samples, as the device computes it.
     Eval(eval::Args),
+    /// Write an artifact for a device, or check one against its network.
+    Export(export::Args),
+    /// Show what an artifact holds.
+    Inspect(inspect::Args),
+    /// Say what the device would say to each sample.
+    Monitor(monitor::Args),
 }
 
 impl Command {
@@ -26,6 +39,9 @@ impl Command {
         match self {
             Self::Verify(args) => verify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
+            Self::Export(args) => export::run(args, out),
+            Self::Inspect(args) => inspect::run(args, out),
+            Self::Monitor(args) => monitor::run(args, out),
         }
     }
 }
@@ -46,6 +62,46 @@ pub enum Error {
     /// Samples that could not be read.
     #[error(transparent)]
     Csv(#[from] CsvError),
+    /// Bytes that are no artifact.
+    #[error("{path}: {source}")]
+    Artifact {
+        /// The file.
+        path: String,
+        /// The check that failed.
+        source: ArtifactError,
+    },
+    /// An artifact that cannot be written.
+    #[error("{path}: {source}")]
+    Emit {
+        /// The file.
+        path: String,
+        /// What does not fit.
+        source: EmitError,
+    },
+    /// An artifact that cannot be compared with its network.
+    #[error("{path}: {source}")]
+    Check {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: CheckError,
+    },
+    /// Certificates that could not be read.
+    #[error("{path}: {source}")]
+    Certificates {
+        /// The file.
+        path: String,
+        /// What is wrong.
+        source: CertificateFileError,
+    },
+    /// A monitor that could not be built.
+    #[error("{path}: {source}")]
+    Monitor {
+        /// The artifact's file.
+        path: String,
+        /// Why not.
+        source: MonitorError,
+    },
     /// An option whose value makes no sense.
     #[error("--{option}: {problem}")]
     Option {

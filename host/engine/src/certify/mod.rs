@@ -5,9 +5,17 @@
 
 pub mod aligned;
 pub mod artifact;
+pub mod check;
+pub mod naive;
 pub mod region;
 pub mod rust_module;
 
 pub use aligned::AlignedBytes;
 pub use artifact::{Artifact, EmitError, InputRange, MonitorSettings, OwnedSpec};
 pub use region::{CertificateFile, CertificateFileError, RegionCertificate};
+
+/// SHA-256 of `bytes`.
+pub fn digest(bytes: &[u8]) -> [u8; 32] {
+    use sha2::Digest as _;
+    sha2::Sha256::digest(bytes).into()
+}
