@@ -4,6 +4,7 @@
 //! and interval enclosures), `search` (domains and splits), `verify` (attack, branch and bound, proof),
 //! `certify` (certificates and artifacts).
 
+pub mod bounds;
 pub mod certify;
 pub mod file;
 pub mod graph;

@@ -1,0 +1,318 @@
+//! CROWN on one box: every hidden neuron bounded by backward rows of its own, then the rows of a spec.
+//!
+//! A row of coefficients `a` on the post-activations of a layer passes its ReLU by
+//! `a·relu(z) ≥ max(a,0)·α·z + min(a,0)·(s·z + t)` with `s = u/(u − l)`, `t = −sl`, and its affine map by a
+//! product with `W`; at the input it takes its minimum over the box. An upper bound is a lower bound of the
+//! negated row. Inactive neurons drop out of the product, active ones pass unchanged.
+//!
+//! The lower slope is adaptive: `α = 1` iff `u > −l`.
+//!
+//! Source: Zhang et al. 2018 (arXiv:1811.00866). [`Mode::Reference`] follows it to the letter; [`Mode::Default`]
+//! intersects with interval bounds and spends rows on neurons only that these leave unstable.
+
+use super::{Hidden, Net, Spec};
+use certus_kernels::relax::{Lines, add_bias, concretize, relax_unstable, wide};
+use certus_kernels::{LANE_MULTIPLE, padded_lanes};
+
+/// Most lanes of one product: rows of `f32` that stay in the level-2 cache with the layers of the benchmarks.
+const LANES: usize = 128;
+
+/// How intermediate bounds are formed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Mode {
+    /// Intersected with interval bounds; rows only for neurons that intervals leave unstable.
+    #[default]
+    Default,
+    /// Two backward rows for every neuron and nothing else, as the published definition has it.
+    Reference,
+}
+
+/// A box of inputs.
+#[derive(Clone, Copy, Debug)]
+pub struct Region<'a> {
+    /// `[inputs]`.
+    pub lower: &'a [f32],
+    /// `[inputs]`.
+    pub upper: &'a [f32],
+}
+
+/// Bounds of the pre-activations of one hidden layer, `[rows]` each.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// Lower bounds.
+    pub lower: Vec<f32>,
+    /// Upper bounds.
+    pub upper: Vec<f32>,
+}
+
+/// What CROWN finds on a box.
+#[derive(Clone, Debug, Default)]
+pub struct Bounds {
+    /// Per hidden layer.
+    pub layers: Vec<Interval>,
+    /// Lower bound of each spec row, `[rows]`.
+    pub rows: Vec<f32>,
+    /// Coefficients of the spec rows on the inputs, `[inputs, lanes]` with `lanes` = padded rows: which input a row leans on.
+    pub input_rows: Vec<f32>,
+}
+
+/// The neurons of a layer that a product keeps: their index, and their lines if unstable.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    index: Vec<u32>,
+    lines: Vec<Option<Lines>>,
+}
+
+impl Kept {
+    fn set(&mut self, interval: &Interval) {
+        self.index.clear();
+        self.lines.clear();
+        for (j, (l, u)) in interval.lower.iter().zip(&interval.upper).enumerate() {
+            if *u > 0.0 {
+                self.index.push(j as u32);
+                self.lines.push((*l < 0.0).then(|| relu_lines(*l, *u)));
+            }
+        }
+    }
+}
+
+/// The adaptive lower line and the upper line of an unstable neuron.
+pub fn relu_lines(lower: f32, upper: f32) -> Lines {
+    let upper_slope = upper / (upper - lower);
+    Lines {
+        lower_slope: if upper > -lower { 1.0 } else { 0.0 },
+        upper_slope,
+        upper_intercept: -upper_slope * lower,
+    }
+}
+
+/// Buffers that CROWN reuses from box to box.
+#[derive(Clone, Debug, Default)]
+pub struct Scratch {
+    a: Vec<f32>,
+    next: Vec<f32>,
+    c: Vec<f32>,
+    kept: Vec<Kept>,
+    centre: Vec<f32>,
+    radius: Vec<f32>,
+    pending: Vec<u32>,
+}
+
+/// Where a row begins: row `index` of a matrix over the layer before, times `sign`.
+#[derive(Clone, Copy)]
+struct Start {
+    index: usize,
+    sign: f32,
+}
+
+/// The matrix whose rows begin a backward pass.
+#[derive(Clone, Copy)]
+struct Rows<'a> {
+    weights: &'a [f32],
+    bias: &'a [f32],
+    cols: usize,
+}
+
+/// Bounds `net` and `spec` on `region`, with the intervals of split neurons cut at 0.
+///
+/// Returns `false` if some interval is empty: then no input satisfies the splits.
+///
+/// # Shapes
+/// `splits` is empty, or has per hidden layer one sign per neuron: 1 (`z ≥ 0`), −1 (`z ≤ 0`), 0 (not split).
+pub fn bound(
+    net: &Net,
+    spec: &Spec,
+    region: Region<'_>,
+    splits: &[Vec<i8>],
+    mode: Mode,
+    scratch: &mut Scratch,
+    out: &mut Bounds,
+) -> bool {
+    out.layers.resize_with(net.hidden.len(), Interval::default);
+    scratch.kept.resize_with(net.hidden.len(), Kept::default);
+    for k in 0..net.hidden.len() {
+        let (done, rest) = out.layers.split_at_mut(k);
+        let (layer, interval) = (&net.hidden[k], &mut rest[0]);
+        match done.last() {
+            None => interval_step(layer, (region.lower, region.upper), false, scratch, interval),
+            Some(before) => interval_step(layer, (&before.lower, &before.upper), true, scratch, interval),
+        }
+        if k > 0 {
+            tighten(net, k, region, mode, scratch, interval);
+        }
+        if splits.get(k).is_some_and(|signs| !cut_at_splits(signs, interval)) {
+            return false;
+        }
+        scratch.kept[k].set(interval);
+    }
+    let starts = (0..spec.rows).map(|index| Start { index, sign: 1.0 });
+    let rows = Rows { weights: &spec.weights, bias: &spec.bias, cols: spec.cols };
+    let lanes = backward(net, net.hidden.len(), rows, starts, spec.rows, region, scratch);
+    out.rows.clear();
+    out.rows.extend_from_slice(&scratch.c[..spec.rows]);
+    out.input_rows.clear();
+    out.input_rows.extend_from_slice(&scratch.a[..net.inputs * lanes]);
+    true
+}
+
+/// Cuts intervals of split neurons at 0; false if one becomes empty.
+fn cut_at_splits(signs: &[i8], interval: &mut Interval) -> bool {
+    let mut possible = true;
+    for ((sign, l), u) in signs.iter().zip(&mut interval.lower).zip(&mut interval.upper) {
+        match sign {
+            1 => *l = l.max(0.0),
+            -1 => *u = u.min(0.0),
+            _ => {}
+        }
+        possible &= *l <= *u;
+    }
+    possible
+}
+
+/// Pre-activation intervals from the box of the layer's inputs, in centre-radius form.
+fn interval_step(layer: &Hidden, inputs: (&[f32], &[f32]), relu: bool, scratch: &mut Scratch, out: &mut Interval) {
+    let Scratch { centre, radius, .. } = scratch;
+    centre.clear();
+    centre.extend_from_slice(&layer.bias);
+    radius.clear();
+    radius.resize(layer.rows, 0.0);
+    wide(|| add_columns(&layer.transposed, inputs, relu, centre, radius));
+    out.lower.clear();
+    out.lower.extend(centre.iter().zip(&*radius).map(|(c, r)| c - r));
+    out.upper.clear();
+    out.upper.extend(centre.iter().zip(&*radius).map(|(c, r)| c + r));
+}
+
+#[inline(always)]
+fn add_columns(transposed: &[f32], inputs: (&[f32], &[f32]), relu: bool, centre: &mut [f32], radius: &mut [f32]) {
+    for ((l, u), weights) in inputs.0.iter().zip(inputs.1).zip(transposed.chunks_exact(centre.len())) {
+        let (l, u) = if relu { (l.max(0.0), u.max(0.0)) } else { (*l, *u) };
+        if l == 0.0 && u == 0.0 {
+            continue;
+        }
+        let (c, r) = (0.5 * l + 0.5 * u, 0.5 * u - 0.5 * l);
+        for ((w, centre), radius) in weights.iter().zip(centre.iter_mut()).zip(radius.iter_mut()) {
+            *centre += w * c;
+            *radius += w.abs() * r;
+        }
+    }
+}
+
+/// Two backward rows for each neuron of hidden layer `k` that needs them.
+fn tighten(net: &Net, k: usize, region: Region<'_>, mode: Mode, scratch: &mut Scratch, interval: &mut Interval) {
+    let layer = &net.hidden[k];
+    let mut pending = std::mem::take(&mut scratch.pending);
+    pending.clear();
+    pending.extend((0..layer.rows as u32).filter(|i| {
+        mode == Mode::Reference || (interval.lower[*i as usize] < 0.0 && interval.upper[*i as usize] > 0.0)
+    }));
+    let rows = Rows { weights: &layer.weights, bias: &layer.bias, cols: layer.cols };
+    for chunk in pending.chunks(LANES / 2) {
+        let start = |sign: f32| chunk.iter().map(move |i| Start { index: *i as usize, sign });
+        backward(net, k, rows, start(1.0).chain(start(-1.0)), 2 * chunk.len(), region, scratch);
+        for (r, i) in chunk.iter().enumerate() {
+            let (below, above) = (scratch.c[r], -scratch.c[chunk.len() + r]);
+            let (l, u) = (&mut interval.lower[*i as usize], &mut interval.upper[*i as usize]);
+            if mode == Mode::Reference {
+                (*l, *u) = (below, above);
+            } else {
+                (*l, *u) = (l.max(below), u.min(above));
+                // Rounding may cross the ends of a tiny interval.
+                if *l > *u {
+                    (*l, *u) = (*u, *l);
+                }
+            }
+        }
+    }
+    scratch.pending = pending;
+}
+
+/// Propagates rows over the post-activations of hidden layer `k − 1` (or the inputs) back to the inputs; leaves
+/// their lower bounds in `scratch.c` and their input coefficients in `scratch.a`. Returns the lanes used.
+fn backward(
+    net: &Net,
+    k: usize,
+    rows: Rows<'_>,
+    starts: impl Iterator<Item = Start>,
+    count: usize,
+    region: Region<'_>,
+    scratch: &mut Scratch,
+) -> usize {
+    let lanes = padded_lanes(count);
+    let size = net.width() * lanes;
+    if scratch.a.len() < size {
+        scratch.a.resize(size, 0.0);
+        scratch.next.resize(size, 0.0);
+    }
+    scratch.c.clear();
+    scratch.c.resize(lanes, 0.0);
+    let kept = k.checked_sub(1).map(|k| scratch.kept[k].index.as_slice());
+    load_rows(rows, kept, starts, lanes, &mut scratch.a, &mut scratch.c);
+    for k in (0..k).rev() {
+        let (layer, kept) = (&net.hidden[k], &scratch.kept[k]);
+        let (a, c) = (&mut scratch.a, &mut scratch.c);
+        wide(|| relax_layer(&layer.bias, kept, lanes, a, c));
+        layer.backward.product(Some(&kept.index), &scratch.a, lanes, &mut scratch.next);
+        std::mem::swap(&mut scratch.a, &mut scratch.next);
+        if let Some(below) = k.checked_sub(1) {
+            compact(&scratch.kept[below].index, lanes, &mut scratch.a);
+        }
+    }
+    let (a, c) = (&scratch.a, &mut scratch.c);
+    wide(|| concretize_all(a, lanes, region, c));
+    lanes
+}
+
+/// Writes the starting rows into lanes, for the kept neurons only.
+fn load_rows(
+    rows: Rows<'_>,
+    kept: Option<&[u32]>,
+    starts: impl Iterator<Item = Start>,
+    lanes: usize,
+    a: &mut [f32],
+    c: &mut [f32],
+) {
+    let height = kept.map_or(rows.cols, <[u32]>::len);
+    let mut used = 0;
+    for (r, start) in starts.enumerate() {
+        let row = &rows.weights[start.index * rows.cols..][..rows.cols];
+        c[r] = start.sign * rows.bias[start.index];
+        for (k, slot) in a[r..].iter_mut().step_by(lanes).take(height).enumerate() {
+            *slot = start.sign * row[kept.map_or(k, |kept| kept[k] as usize)];
+        }
+        used = r + 1;
+    }
+    for row in a[..height * lanes].chunks_exact_mut(lanes) {
+        row[used..].fill(0.0);
+    }
+}
+
+#[inline(always)]
+fn relax_layer(bias: &[f32], kept: &Kept, lanes: usize, a: &mut [f32], c: &mut [f32]) {
+    for ((row, j), lines) in a.chunks_exact_mut(lanes).zip(&kept.index).zip(&kept.lines) {
+        let bias = bias[*j as usize];
+        match lines {
+            Some(lines) => relax_unstable(row, c, *lines, bias),
+            None => add_bias(row, c, bias),
+        }
+    }
+}
+
+#[inline(always)]
+fn concretize_all(a: &[f32], lanes: usize, region: Region<'_>, c: &mut [f32]) {
+    for ((row, l), u) in a.chunks_exact(lanes).zip(region.lower).zip(region.upper) {
+        concretize(row, c, *l, *u);
+    }
+}
+
+/// Moves the rows of kept neurons to the front.
+fn compact(index: &[u32], lanes: usize, a: &mut [f32]) {
+    for (to, from) in index.iter().enumerate() {
+        let from = *from as usize;
+        if from != to {
+            a.copy_within(from * lanes..(from + 1) * lanes, to * lanes);
+        }
+    }
+}
+
+const _: () = assert!(LANES.is_multiple_of(LANE_MULTIPLE));

@@ -1,0 +1,12 @@
+//! Enclosures that the search computes, in fast `f32` without directed rounding: *estimates*. What they suggest
+//! is proved afterwards by `certus_core::proof`.
+//!
+//! [`Net`] is the search's form of a program: dense layers with ReLU after all but the last, weights packed both
+//! ways. [`Spec`] folds the rows to be proved into the last layer. [`crown`] bounds one box, neuron by neuron;
+//! [`alpha_beta`] optimises slopes and split multipliers of many subproblems in lanes.
+
+pub mod alpha_beta;
+pub mod crown;
+mod net;
+
+pub use net::{Hidden, Net, Spec};
