@@ -6,6 +6,7 @@
 
 pub mod bounds;
 pub mod certify;
+pub mod device;
 pub mod file;
 pub mod graph;
 pub mod program;

@@ -231,10 +231,21 @@ mod tests {
                     wide.product(subset, &wide_input, lanes, &mut wide_out);
                     for i in 0..rows {
                         for r in 0..lanes {
-                            let sum: f32 =
-                                index.iter().enumerate().map(|(k, j)| entry(i, *j) * input[k * lanes + r]).sum();
-                            assert_eq!(out[i * lanes + r], sum, "{level:?} {rows}×{cols}×{lanes} at ({i}, {r})");
-                            assert_eq!(wide_out[i * lanes + r], f64::from(sum), "{level:?} f64 at ({i}, {r})");
+                            let sum: f32 = index
+                                .iter()
+                                .enumerate()
+                                .map(|(k, j)| entry(i, *j) * input[k * lanes + r])
+                                .sum();
+                            assert_eq!(
+                                out[i * lanes + r],
+                                sum,
+                                "{level:?} {rows}×{cols}×{lanes} at ({i}, {r})"
+                            );
+                            assert_eq!(
+                                wide_out[i * lanes + r],
+                                f64::from(sum),
+                                "{level:?} f64 at ({i}, {r})"
+                            );
                         }
                     }
                 }

@@ -170,7 +170,13 @@ fn cut_at_splits(signs: &[i8], interval: &mut Interval) -> bool {
 }
 
 /// Pre-activation intervals from the box of the layer's inputs, in centre-radius form.
-fn interval_step(layer: &Hidden, inputs: (&[f32], &[f32]), relu: bool, scratch: &mut Scratch, out: &mut Interval) {
+fn interval_step(
+    layer: &Hidden,
+    inputs: (&[f32], &[f32]),
+    relu: bool,
+    scratch: &mut Scratch,
+    out: &mut Interval,
+) {
     let Scratch { centre, radius, .. } = scratch;
     centre.clear();
     centre.extend_from_slice(&layer.bias);
@@ -184,7 +190,13 @@ fn interval_step(layer: &Hidden, inputs: (&[f32], &[f32]), relu: bool, scratch: 
 }
 
 #[inline(always)]
-fn add_columns(transposed: &[f32], inputs: (&[f32], &[f32]), relu: bool, centre: &mut [f32], radius: &mut [f32]) {
+fn add_columns(
+    transposed: &[f32],
+    inputs: (&[f32], &[f32]),
+    relu: bool,
+    centre: &mut [f32],
+    radius: &mut [f32],
+) {
     for ((l, u), weights) in inputs.0.iter().zip(inputs.1).zip(transposed.chunks_exact(centre.len())) {
         let (l, u) = if relu { (l.max(0.0), u.max(0.0)) } else { (*l, *u) };
         if l == 0.0 && u == 0.0 {
@@ -199,7 +211,14 @@ fn add_columns(transposed: &[f32], inputs: (&[f32], &[f32]), relu: bool, centre:
 }
 
 /// Two backward rows for each neuron of hidden layer `k` that needs them.
-fn tighten(net: &Net, k: usize, region: Region<'_>, mode: Mode, scratch: &mut Scratch, interval: &mut Interval) {
+fn tighten(
+    net: &Net,
+    k: usize,
+    region: Region<'_>,
+    mode: Mode,
+    scratch: &mut Scratch,
+    interval: &mut Interval,
+) {
     let layer = &net.hidden[k];
     let mut pending = std::mem::take(&mut scratch.pending);
     pending.clear();

@@ -1,0 +1,474 @@
+//! One leaf of a proof: intervals of all neurons by interval steps and CROWN rows, then the claimed rows.
+
+use super::intervals::{Target, layer_intervals};
+use super::{Claim, Factors, Kernel, Lines, Problem, Rejection, Split, TINY, up};
+use crate::layer::{Affine, Layer, Network};
+
+/// Memory of the checker, lent by the caller.
+pub struct Memory<'m> {
+    /// At least [`memory_len`] elements.
+    pub floats: &'m mut [f64],
+    /// At least [`Network::width`] elements.
+    pub index: &'m mut [u32],
+    /// Rows bounded together; fixes the layout. More is faster, and takes more memory.
+    pub lanes: usize,
+}
+
+/// Elements of `f64` memory that [`check_leaf`] needs.
+pub fn memory_len(network: &Network<'_>, lanes: usize) -> usize {
+    let (width, neurons, layers) = (network.width(), network.neurons(), network.layers().len());
+    3 * neurons + layers + 6 * width + 2 * width * lanes + 3 * lanes
+}
+
+/// The parts of `floats`.
+struct Parts<'m> {
+    lower: &'m mut [f64],
+    upper: &'m mut [f64],
+    error: &'m mut [f64],
+    mass: &'m mut [f64],
+    sums: &'m mut [f64],
+    rows: Lanes<'m>,
+}
+
+/// A block of rows under way.
+struct Lanes<'m> {
+    a: &'m mut [f64],
+    next: &'m mut [f64],
+    value: &'m mut [f64],
+    deduct: &'m mut [f64],
+    alpha: &'m mut [f64],
+    index: &'m mut [u32],
+    count: usize,
+}
+
+fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<'m>, Rejection> {
+    let (width, neurons, layers, lanes) =
+        (network.width(), network.neurons(), network.layers().len(), memory.lanes);
+    let mut rest = &mut *memory.floats;
+    let mut take = |n: usize| {
+        let (head, tail) = core::mem::take(&mut rest).split_at_mut_checked(n).ok_or(Rejection::Shape)?;
+        rest = tail;
+        Ok(head)
+    };
+    let (lower, upper, error) = (take(neurons)?, take(neurons)?, take(neurons)?);
+    let (mass, sums) = (take(layers)?, take(6 * width)?);
+    let (a, next) = (take(width * lanes)?, take(width * lanes)?);
+    let (value, deduct, alpha) = (take(lanes)?, take(lanes)?, take(lanes)?);
+    let index = memory.index.get_mut(..width).ok_or(Rejection::Shape)?;
+    Ok(Parts {
+        lower,
+        upper,
+        error,
+        mass,
+        sums,
+        rows: Lanes { a, next, value, deduct, alpha, index, count: lanes },
+    })
+}
+
+/// Everything known of the layers below a row.
+#[derive(Clone, Copy)]
+struct Known<'k> {
+    layers: &'k [Layer<'k>],
+    region: (&'k [f64], &'k [f64]),
+    lower: &'k [f64],
+    upper: &'k [f64],
+    error: &'k [f64],
+    mass: &'k [f64],
+    factors: Factors,
+}
+
+/// What the claims add to a backward pass.
+#[derive(Clone, Copy)]
+struct Hints<'h> {
+    splits: &'h [Split],
+    claims: &'h [Claim<'h>],
+}
+
+const NO_HINTS: Hints<'static> = Hints { splits: &[], claims: &[] };
+
+/// Checks that each disjunct of `problem` is refuted, as its claim says, on the box `region` cut by `splits`.
+///
+/// # Shapes
+/// `region` two `[inputs]`; `claims` one per disjunct.
+///
+/// # Errors
+/// [`Rejection`]; never accepts what does not hold for the problem's meaning.
+pub fn check_leaf(
+    problem: &Problem<'_>,
+    kernel: &mut impl Kernel,
+    region: (&[f64], &[f64]),
+    splits: &[Split],
+    claims: &[Claim<'_>],
+    memory: &mut Memory<'_>,
+) -> Result<(), Rejection> {
+    let network = &problem.network;
+    let lanes = memory.lanes;
+    check_shapes(problem, region, splits, claims, lanes)?;
+    let factors = Factors::new(network);
+    let Parts { lower, upper, error, mass, sums, mut rows } = parts(network, memory)?;
+    let mut done = 0;
+    let (mut relu_before, mut relu_seen) = (false, false);
+    for (index, layer) in network.layers().iter().enumerate() {
+        let width = layer.outputs();
+        let (lower_done, lower_now) = lower.split_at_mut_checked(done).ok_or(Rejection::Shape)?;
+        let (upper_done, upper_now) = upper.split_at_mut_checked(done).ok_or(Rejection::Shape)?;
+        let (error_done, error_now) = error.split_at_mut_checked(done).ok_or(Rejection::Shape)?;
+        let target = Target {
+            lower: lower_now.get_mut(..width).ok_or(Rejection::Shape)?,
+            upper: upper_now.get_mut(..width).ok_or(Rejection::Shape)?,
+            error: error_now.get_mut(..width).ok_or(Rejection::Shape)?,
+        };
+        let inputs = if index == 0 {
+            region
+        } else {
+            let first = done.checked_sub(layer.inputs()).ok_or(Rejection::Shape)?;
+            (
+                lower_done.get(first..).ok_or(Rejection::Shape)?,
+                upper_done.get(first..).ok_or(Rejection::Shape)?,
+            )
+        };
+        let arithmetic = (factors, problem.meaning);
+        let sum = layer_intervals(kernel, (index, layer), (inputs, relu_before), arithmetic, sums, target)?;
+        *mass.get_mut(index).ok_or(Rejection::Shape)? = sum;
+        if layer.relu() {
+            if relu_seen {
+                let known = Known {
+                    layers: network.layers().get(..index).ok_or(Rejection::Shape)?,
+                    region,
+                    lower: lower_done,
+                    upper: upper_done,
+                    error: error_done,
+                    mass,
+                    factors,
+                };
+                tighten(kernel, known, layer, (lower_now, upper_now, error_now), &mut rows)?;
+            }
+            for split in splits.iter().filter(|s| usize::from(s.layer) == index) {
+                if cut(split, lower_now, upper_now)? {
+                    return Ok(()); // no input satisfies the splits
+                }
+            }
+        }
+        done += width;
+        relu_before = layer.relu();
+        relu_seen |= relu_before;
+    }
+    let known = Known { layers: network.layers(), region, lower, upper, error, mass, factors };
+    check_claims(problem, kernel, known, splits, claims, &mut rows)
+}
+
+fn check_shapes(
+    problem: &Problem<'_>,
+    (lower, upper): (&[f64], &[f64]),
+    splits: &[Split],
+    claims: &[Claim<'_>],
+    lanes: usize,
+) -> Result<(), Rejection> {
+    let network = &problem.network;
+    let inputs = network.inputs();
+    let boxed = lower.len() == inputs
+        && upper.len() == inputs
+        && lower.iter().zip(upper).all(|(l, u)| l.is_finite() && u.is_finite() && l <= u);
+    if !boxed || lanes < 2 || claims.len() != problem.disjuncts.len() {
+        return Err(Rejection::Shape);
+    }
+    for split in splits {
+        let layer = network.layers().get(usize::from(split.layer)).ok_or(Rejection::Split { at: 0 })?;
+        if !layer.relu() || split.neuron as usize >= layer.outputs() {
+            return Err(Rejection::Split { at: 0 });
+        }
+    }
+    for (claim, rows) in claims.iter().zip(problem.disjuncts) {
+        let row = rows.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
+        let alpha = claim.alpha.is_empty() || claim.alpha.len() == network.neurons();
+        let beta = claim.beta.is_empty() || claim.beta.len() == 4 * splits.len();
+        let finite = row.coefficients.iter().all(|c| c.is_finite()) && row.rhs.is_finite();
+        if row.coefficients.len() != network.outputs() || !finite {
+            return Err(Rejection::Shape);
+        }
+        if !(alpha && beta)
+            || (0..splits.len()).any(|i| !(claim.beta_at(i) >= 0.0 && claim.beta_at(i).is_finite()))
+        {
+            return Err(Rejection::Claim);
+        }
+    }
+    Ok(())
+}
+
+impl Claim<'_> {
+    fn beta_at(&self, split: usize) -> f64 {
+        match self.beta.get(4 * split..4 * split + 4) {
+            Some(&[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
+            _ => 0.0,
+        }
+    }
+}
+
+/// Cuts the split neuron's interval at 0; true if nothing is left.
+fn cut(split: &Split, lower: &mut [f64], upper: &mut [f64]) -> Result<bool, Rejection> {
+    let l = lower.get_mut(split.neuron as usize).ok_or(Rejection::Split { at: 0 })?;
+    let u = upper.get_mut(split.neuron as usize).ok_or(Rejection::Split { at: 0 })?;
+    if split.active {
+        *l = if *l > 0.0 { *l } else { 0.0 };
+    } else {
+        *u = if *u < 0.0 { *u } else { 0.0 };
+    }
+    Ok(*l > *u)
+}
+
+/// Tightens the unstable neurons of `layer`, which follows `known`, by two rows each.
+fn tighten(
+    kernel: &mut impl Kernel,
+    known: Known<'_>,
+    layer: &Layer<'_>,
+    (lower, upper, error): (&mut [f64], &mut [f64], &[f64]),
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let pairs = rows.count / 2;
+    let mut first = 0;
+    while first < layer.outputs() {
+        let mut used = 0;
+        let mut last = first;
+        for (l, u) in lower.iter().zip(upper.iter()).take(layer.outputs()).skip(first) {
+            if used == pairs {
+                break;
+            }
+            if *l < 0.0 && *u > 0.0 {
+                let q = *error.get(last).ok_or(Rejection::Shape)?;
+                load(layer, last, 1.0, q, 2 * used, rows)?;
+                load(layer, last, -1.0, q, 2 * used + 1, rows)?;
+                used += 1;
+            }
+            last += 1;
+        }
+        if used > 0 {
+            finish_block(layer.inputs(), 2 * used, rows)?;
+            backward(kernel, known, NO_HINTS, rows)?;
+            let mut lane = 0;
+            let ends = lower.iter_mut().zip(upper.iter_mut()).take(last).skip(first);
+            for (l, u) in ends.filter(|(l, u)| **l < 0.0 && **u > 0.0) {
+                let below = rows.bound(lane, known.factors)?;
+                let above = -rows.bound(lane + 1, known.factors)?;
+                lane += 2;
+                // Both enclosures hold. Should they cross, a bound is wrong: claim nothing.
+                if below > *u || above < *l || below > above {
+                    return Err(Rejection::NonFinite);
+                }
+                *l = if below > *l { below } else { *l };
+                *u = if above < *u { above } else { *u };
+            }
+        }
+        first = last;
+    }
+    Ok(())
+}
+
+/// Starts a row at `sign · z` of one neuron of `layer`, in lane `lane`.
+fn load(
+    layer: &Layer<'_>,
+    neuron: usize,
+    sign: f64,
+    error: f64,
+    lane: usize,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let lanes = rows.count;
+    let slots = rows.a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
+    let bias = match layer.affine() {
+        Affine::Dense(dense) => {
+            let start = neuron * dense.cols();
+            let weights = dense.weights().get(start..start + dense.cols()).ok_or(Rejection::Shape)?;
+            for (slot, w) in slots.zip(weights) {
+                *slot = sign * f64::from(*w);
+            }
+            dense.bias().get(neuron)
+        }
+        Affine::Scale(scale) => {
+            for (j, (slot, s)) in slots.zip(scale.scale()).enumerate() {
+                *slot = if j == neuron { sign * f64::from(*s) } else { 0.0 };
+            }
+            scale.shift().get(neuron)
+        }
+    };
+    *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = sign * f64::from(*bias.ok_or(Rejection::Shape)?);
+    *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = error;
+    Ok(())
+}
+
+/// Clears the unused lanes of a block.
+fn finish_block(height: usize, used: usize, rows: &mut Lanes<'_>) -> Result<(), Rejection> {
+    for row in rows.a.chunks_exact_mut(rows.count.max(1)).take(height) {
+        row.get_mut(used..).ok_or(Rejection::Shape)?.fill(0.0);
+    }
+    rows.value.get_mut(used..).ok_or(Rejection::Shape)?.fill(0.0);
+    rows.deduct.get_mut(used..).ok_or(Rejection::Shape)?.fill(0.0);
+    Ok(())
+}
+
+impl Lanes<'_> {
+    /// `V − D`, rounded down.
+    fn bound(&self, lane: usize, factors: Factors) -> Result<f64, Rejection> {
+        let value = *self.value.get(lane).ok_or(Rejection::Shape)?;
+        let deduct = *self.deduct.get(lane).ok_or(Rejection::Shape)?;
+        let bound = (value - up(deduct * factors.inflate)).next_down();
+        if bound.is_finite() { Ok(bound) } else { Err(Rejection::NonFinite) }
+    }
+}
+
+/// The claimed row of each disjunct, in blocks of lanes.
+fn check_claims(
+    problem: &Problem<'_>,
+    kernel: &mut impl Kernel,
+    known: Known<'_>,
+    splits: &[Split],
+    claims: &[Claim<'_>],
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let lanes = rows.count.max(1);
+    for (block, (claims, disjuncts)) in claims.chunks(lanes).zip(problem.disjuncts.chunks(lanes)).enumerate()
+    {
+        for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
+            let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
+            let slots = rows.a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes);
+            for (slot, c) in slots.zip(row.coefficients) {
+                *slot = *c;
+            }
+            *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = 0.0;
+            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = 0.0;
+        }
+        finish_block(problem.network.outputs(), claims.len(), rows)?;
+        backward(kernel, known, Hints { splits, claims }, rows)?;
+        for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
+            let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
+            let bound = rows.bound(lane, known.factors)?;
+            let proved = bound > row.rhs;
+            if !proved {
+                return Err(Rejection::NotProved { disjunct: block * lanes + lane });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Propagates the block of rows on the post-activations of the last of `known.layers` back to the inputs.
+fn backward(
+    kernel: &mut impl Kernel,
+    known: Known<'_>,
+    hints: Hints<'_>,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let lanes = rows.count;
+    let mut end: usize = known.layers.iter().map(Layer::outputs).sum();
+    for (index, layer) in known.layers.iter().enumerate().rev() {
+        let start = end.checked_sub(layer.outputs()).ok_or(Rejection::Shape)?;
+        let kept = relax_layer(kernel, known, hints, (index, layer), start, rows)?;
+        let kept = rows.index.get(..kept).ok_or(Rejection::Shape)?;
+        match layer.affine() {
+            Affine::Dense(dense) => kernel.transposed(index, &dense, kept, rows.a, lanes, rows.next),
+            Affine::Scale(scale) => {
+                rows.next.get_mut(..layer.inputs() * lanes).ok_or(Rejection::Shape)?.fill(0.0);
+                for (i, a) in kept.iter().zip(rows.a.chunks_exact(lanes.max(1))) {
+                    let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
+                    let from = (*i as usize) * lanes;
+                    let out = rows.next.get_mut(from..from + lanes).ok_or(Rejection::Shape)?;
+                    for (slot, a) in out.iter_mut().zip(a) {
+                        *slot = s * a;
+                    }
+                }
+            }
+        }
+        core::mem::swap(&mut rows.a, &mut rows.next);
+        let mass = *known.mass.get(index).ok_or(Rejection::Shape)?;
+        for deduct in rows.deduct.iter_mut() {
+            *deduct += TINY * (1.0 + mass);
+        }
+        end = start;
+    }
+    let (lower, upper) = known.region;
+    for ((a, l), u) in rows.a.chunks_exact(lanes.max(1)).zip(lower).zip(upper) {
+        let mass = if l.abs() > u.abs() { l.abs() } else { u.abs() };
+        kernel.concretize(a, rows.value, rows.deduct, *l, *u, up(2.0 * known.factors.g * mass) + TINY);
+    }
+    Ok(())
+}
+
+/// Turns coefficients on a layer's post-activations into coefficients on its pre-activations, with their bias and error;
+/// moves the rows of neurons that have any to the front and lists them in `rows.index`. Returns how many.
+fn relax_layer(
+    kernel: &mut impl Kernel,
+    known: Known<'_>,
+    hints: Hints<'_>,
+    (index, layer): (usize, &Layer<'_>),
+    start: usize,
+    rows: &mut Lanes<'_>,
+) -> Result<usize, Rejection> {
+    let lanes = rows.count;
+    let bias = match layer.affine() {
+        Affine::Dense(dense) => dense.bias(),
+        Affine::Scale(scale) => scale.shift(),
+    };
+    let mut kept = 0;
+    for (neuron, bias) in bias.iter().enumerate() {
+        let at = start + neuron;
+        let (Some(lower), Some(upper), Some(error)) =
+            (known.lower.get(at), known.upper.get(at), known.error.get(at))
+        else {
+            return Err(Rejection::Shape);
+        };
+        let (lower, upper, error, bias) = (*lower, *upper, *error, f64::from(*bias));
+        let inactive = layer.relu() && upper <= 0.0;
+        let split = hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
+        if inactive && !split {
+            continue;
+        }
+        if kept != neuron {
+            // `kept < neuron`, so the rows do not overlap.
+            let (to, from) = rows.a.split_at_mut_checked(neuron * lanes).ok_or(Rejection::Shape)?;
+            let to = to.get_mut(kept * lanes..).ok_or(Rejection::Shape)?;
+            for (slot, a) in to.iter_mut().zip(from.iter()).take(lanes) {
+                *slot = *a;
+            }
+        }
+        *rows.index.get_mut(kept).ok_or(Rejection::Shape)? = neuron as u32;
+        let a = rows.a.get_mut(kept * lanes..(kept + 1) * lanes).ok_or(Rejection::Shape)?;
+        kept += 1;
+        if inactive {
+            a.fill(0.0);
+        }
+        if split {
+            add_beta(hints, index, neuron, a);
+        }
+        if !inactive && layer.relu() && lower < 0.0 {
+            let upper_slope = upper / (upper - lower);
+            let upper_slope = if upper_slope < 1.0 { upper_slope } else { 1.0 };
+            fill_alpha(hints, at, if upper > -lower { 1.0 } else { 0.0 }, rows.alpha);
+            let lines = Lines { lower, upper, upper_slope, error, bias };
+            kernel.unstable(a, rows.alpha, rows.value, rows.deduct, lines);
+        } else {
+            kernel.pass(a, rows.value, rows.deduct, bias, error);
+        }
+    }
+    Ok(kept)
+}
+
+/// `a ← a − s·β` for every split of this neuron (a split neuron is never unstable: its interval is cut).
+fn add_beta(hints: Hints<'_>, layer: usize, neuron: usize, a: &mut [f64]) {
+    for (i, split) in hints.splits.iter().enumerate() {
+        if usize::from(split.layer) == layer && split.neuron as usize == neuron {
+            for (a, claim) in a.iter_mut().zip(hints.claims) {
+                let beta = claim.beta_at(i);
+                *a -= if split.active { beta } else { -beta };
+            }
+        }
+    }
+}
+
+/// The lower slope of each lane.
+fn fill_alpha(hints: Hints<'_>, neuron: usize, adaptive: f64, alpha: &mut [f64]) {
+    alpha.fill(adaptive);
+    for (slot, claim) in alpha.iter_mut().zip(hints.claims) {
+        if let Some(a) = claim.alpha.get(neuron) {
+            *slot = f64::from(*a) / 255.0;
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The proof checker's arithmetic with this processor's vectors.
+//!
+//! The same loops as `certus_core::proof::lanes`, compiled wide, and packed products; nothing else. The oracle is
+//! `certus_core::proof::Plain`.
+
+use certus_core::proof::{Kernel, Lines, lanes};
+use certus_core::{Affine, Dense, Layer};
+use certus_kernels::Packed;
+use certus_kernels::relax::wide;
+use std::sync::Arc;
+
+/// A dense layer's weights as `f64`.
+#[derive(Debug)]
+struct Wide {
+    /// `[cols, rows]`.
+    transposed: Vec<f64>,
+    /// `Wᵀ`.
+    backward: Packed<f64>,
+}
+
+/// Weights of a network, packed for the checker; cheap to clone for another thread.
+#[derive(Clone, Debug)]
+pub struct ProofKernel {
+    layers: Arc<Vec<Option<Wide>>>,
+}
+
+impl ProofKernel {
+    /// Packs the dense layers of a network.
+    pub fn new(layers: &[Layer<'_>]) -> Self {
+        let pack = |layer: &Layer<'_>| match layer.affine() {
+            Affine::Dense(dense) => {
+                let (rows, cols, w) = (dense.rows(), dense.cols(), dense.weights());
+                Some(Wide {
+                    transposed: (0..cols * rows)
+                        .map(|k| f64::from(w[(k % rows) * cols + k / rows]))
+                        .collect(),
+                    backward: Packed::new(cols, rows, |j, i| f64::from(w[i * cols + j])),
+                })
+            }
+            Affine::Scale(_) => None,
+        };
+        Self { layers: Arc::new(layers.iter().map(pack).collect()) }
+    }
+
+    fn layer(&self, index: usize) -> &Wide {
+        self.layers[index]
+            .as_ref()
+            .expect("the checker multiplies with dense layers of the network that was packed")
+    }
+}
+
+#[inline(always)]
+fn add_columns(transposed: &[f64], inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
+    let [sum_c, sum_r, sum_m] = sums;
+    let rows = sum_c.len();
+    let columns = transposed.chunks_exact(rows).zip(inputs[0]).zip(inputs[1]).zip(inputs[2]);
+    for (((column, c), r), m) in columns {
+        if *m == 0.0 {
+            continue;
+        }
+        let sums = sum_c.iter_mut().zip(sum_r.iter_mut()).zip(sum_m.iter_mut());
+        for (w, ((sum_c, sum_r), sum_m)) in column.iter().zip(sums) {
+            *sum_c += w * c;
+            *sum_r += w.abs() * r;
+            *sum_m += w.abs() * m;
+        }
+    }
+}
+
+impl Kernel for ProofKernel {
+    fn interval_sums(&mut self, layer: usize, dense: &Dense<'_>, inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
+        let rows = dense.rows();
+        let sums = sums.map(|s| &mut s[..rows]);
+        let transposed = &self.layer(layer).transposed;
+        wide(|| {
+            let [a, b, c] = sums;
+            a.fill(0.0);
+            b.fill(0.0);
+            c.fill(0.0);
+            add_columns(transposed, inputs, [a, b, c]);
+        });
+    }
+
+    fn transposed(
+        &mut self,
+        layer: usize,
+        _: &Dense<'_>,
+        active: &[u32],
+        a: &[f64],
+        lanes: usize,
+        out: &mut [f64],
+    ) {
+        self.layer(layer).backward.product(Some(active), a, lanes, out);
+    }
+
+    fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
+        wide(|| lanes::pass(a, value, deduct, bias, error));
+    }
+    fn unstable(
+        &mut self,
+        a: &mut [f64],
+        alpha: &[f64],
+        value: &mut [f64],
+        deduct: &mut [f64],
+        lines: Lines,
+    ) {
+        wide(|| lanes::unstable(a, alpha, value, deduct, lines));
+    }
+    fn concretize(
+        &mut self,
+        a: &[f64],
+        value: &mut [f64],
+        deduct: &mut [f64],
+        lower: f64,
+        upper: f64,
+        error: f64,
+    ) {
+        wide(|| lanes::concretize(a, value, deduct, lower, upper, error));
+    }
+}
