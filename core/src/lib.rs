@@ -33,11 +33,8 @@ pub mod artifact;
 pub mod bounds;
 pub mod infer;
 pub mod layer;
-<<<<<<< HEAD
 pub mod monitor;
-=======
 pub mod proof;
->>>>>>> 27d0c1b (core: check proofs in f64 with all rounding accounted for)
 pub mod round;
 
 pub use artifact::{ArtifactError, ArtifactView};
