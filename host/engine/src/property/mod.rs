@@ -4,21 +4,35 @@
 //! of one of the case's disjuncts true. Decimals are exact: a box is kept rounded outward (`f64`, for
 //! proofs) and inward (`f32`, for witnesses), a right-hand side as an enclosing pair.
 
+mod assemble;
+mod decimal;
 mod error;
+mod formula;
+mod linear;
+mod sexpr;
+mod vnnlib;
+mod witness;
 
 use std::path::Path;
 
-pub use error::{Place, Problem, PropertyError};
+pub use decimal::{Decimal, DecimalError};
+pub use error::{Place, Problem, PropertyError, Word};
+pub use vnnlib::parse_vnnlib_str;
+pub use witness::{Witness, check_witness, parse_witness};
 
 use crate::Program;
 
-/// Reads the VNN-LIB property at `path`.
+/// Cap on a VNN-LIB file, unpacked, bytes.
+const LIMIT_BYTES: u64 = 1 << 29;
+
+/// Reads the VNN-LIB property at `path` (gzip accepted).
 ///
 /// # Errors
 /// [`PropertyError`], naming file and line.
 pub fn load_property(path: &Path) -> Result<Property, PropertyError> {
-    crate::file::read(path, 1 << 30)?;
-    Err(PropertyError::at(1, Problem::Network { what: "inputs", expected: 0, found: 0 }).in_file(path))
+    let bytes = crate::file::read(path, LIMIT_BYTES)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| PropertyError::whole(Problem::Text));
+    text.and_then(parse_vnnlib_str).map_err(|e| e.in_file(path))
 }
 
 impl Property {
@@ -35,15 +49,6 @@ impl Property {
         }
         Ok(())
     }
-}
-
-/// A counterexample: an input of the network, and what the network says there (meaning `F32`).
-#[derive(Clone, Debug, PartialEq)]
-pub struct Witness {
-    /// `[inputs]`.
-    pub input: Vec<f32>,
-    /// `[outputs]`.
-    pub output: Vec<f32>,
 }
 
 /// Violated iff for some case there is an `x` in its box such that some disjunct holds at `y = f(x)`.

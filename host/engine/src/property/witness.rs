@@ -1,0 +1,175 @@
+//! Counterexamples: checked against the exact statement of the property, written and read in the format
+//! of VNN-COMP.
+
+use std::cmp::Ordering;
+use std::fmt;
+
+use num_bigint::BigInt;
+
+use super::error::{Problem, PropertyError};
+use super::linear::Variable;
+use super::sexpr::{Item, Reader};
+use super::{InputBox, Property, Row};
+use crate::Program;
+
+/// A counterexample: an input of the network, and what the network says there (meaning `F32`).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Witness {
+    /// `[inputs]`.
+    pub input: Vec<f32>,
+    /// `[outputs]`.
+    pub output: Vec<f32>,
+}
+
+/// The witness at `input`, if it is one: inside the decimal box of some case, with all rows of some
+/// disjunct of that case true of the `f32` outputs and all rows of some disjunct true of the `f64` outputs.
+///
+/// # Panics
+/// If `property` does not fit `program` (see [`Property::check_against`]) or `input` is not `[inputs]`.
+///
+/// # Rounding
+/// None: rows are evaluated exactly over the outputs as computed, so `Some` is a fact about these outputs.
+pub fn check_witness(program: &Program, property: &Property, input: &[f32]) -> Option<Witness> {
+    assert_eq!(input.len(), property.inputs, "input has the shape [inputs]");
+    let mut cases = property.cases.iter().filter(|c| c.region.contains(input)).peekable();
+    cases.peek()?;
+    let output = program.eval_f32(input);
+    let as_f64 = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
+    let (output_f32, output_f64) = (as_f64(&output), program.eval_f64(&as_f64(input)));
+    let violates =
+        |case: &super::Case, y: &[f64]| case.disjuncts.iter().any(|d| d.rows.iter().all(|r| r.holds(y)));
+    let found = cases.any(|case| violates(case, &output_f32) && violates(case, &output_f64));
+    found.then(|| Witness { input: input.to_vec(), output })
+}
+
+impl InputBox {
+    /// Whether `input` lies inside the decimal bounds; NaN never does.
+    pub fn contains(&self, input: &[f32]) -> bool {
+        let inside = |((x, lower), upper): ((&f32, &f32), &f32)| lower <= x && x <= upper;
+        input.iter().zip(&self.witness_lower).zip(&self.witness_upper).all(inside)
+    }
+}
+
+impl Row {
+    /// Whether the row is true of `output` for certain: compared exactly, against the lower end of the
+    /// right-hand side. Outputs that are NaN or infinite never satisfy a row.
+    pub fn holds(&self, output: &[f64]) -> bool {
+        match exact_cmp(&self.coefficients, output, self.rhs_lower) {
+            Some(Ordering::Less) => true,
+            Some(Ordering::Equal) => !self.strict,
+            Some(Ordering::Greater) | None => false,
+        }
+    }
+}
+
+/// `coefficients · values` against `rhs`, exactly; `None` if a number is not finite.
+fn exact_cmp(coefficients: &[f64], values: &[f64], rhs: f64) -> Option<Ordering> {
+    let mut sum = Dyadic::from(-rhs)?;
+    for (c, v) in coefficients.iter().zip(values) {
+        if !v.is_finite() {
+            return None;
+        }
+        if *c != 0.0 {
+            sum = sum.plus(&Dyadic::from(*c)?.times(&Dyadic::from(*v)?));
+        }
+    }
+    Some(sum.mantissa.cmp(&BigInt::ZERO))
+}
+
+/// `mantissa · 2^power`.
+struct Dyadic {
+    mantissa: BigInt,
+    power: i64,
+}
+
+impl Dyadic {
+    fn from(float: f64) -> Option<Self> {
+        if !float.is_finite() {
+            return None;
+        }
+        let bits = float.to_bits();
+        let (fraction, biased) = ((bits & ((1 << 52) - 1)).cast_signed(), (bits >> 52) & 0x7ff);
+        let (magnitude, power) =
+            if biased == 0 { (fraction, -1074) } else { (fraction | (1 << 52), biased.cast_signed() - 1075) };
+        Some(Self { mantissa: BigInt::from(if float < 0.0 { -magnitude } else { magnitude }), power })
+    }
+
+    fn times(&self, other: &Self) -> Self {
+        Self { mantissa: &self.mantissa * &other.mantissa, power: self.power + other.power }
+    }
+
+    fn plus(&self, other: &Self) -> Self {
+        let power = self.power.min(other.power);
+        let aligned = |d: &Self| &d.mantissa << (d.power - power).unsigned_abs();
+        Self { mantissa: aligned(self) + aligned(other), power }
+    }
+}
+
+/// The VNN-COMP format: `sat`, then every variable with its value.
+///
+/// Values are written so that reading them as `f64` gives exactly the `f32`.
+impl fmt::Display for Witness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "sat")?;
+        let sides = [("X", &self.input), ("Y", &self.output)];
+        let mut open = "(";
+        for (letter, values) in sides {
+            for (i, value) in values.iter().enumerate() {
+                write!(f, "{open}({letter}_{i} {})", f64::from(*value))?;
+                open = "\n";
+            }
+        }
+        writeln!(f, ")")
+    }
+}
+
+/// Reads the VNN-COMP format; numbers are rounded to the nearest `f32`.
+///
+/// # Errors
+/// [`Problem::Witness`], [`Problem::Gap`] if a variable is missing.
+pub fn parse_witness(text: &str) -> Result<Witness, PropertyError> {
+    let mut reader = Reader::new(text);
+    let mut found: Vec<(Variable, f32)> = Vec::new();
+    let mut line = 1;
+    while let Some(form) = reader.next_form()? {
+        line = form[0].line();
+        match form {
+            [Item::Atom { text: "sat", .. }] if found.is_empty() => {}
+            [Item::List { .. }, pairs @ ..] if found.is_empty() => read_pairs(pairs, &mut found)?,
+            _ => return Err(PropertyError::at(line, Problem::Witness)),
+        }
+    }
+    found.sort_by_key(|(variable, _)| *variable);
+    let (mut input, mut output) = (Vec::new(), Vec::new());
+    for (variable, value) in found {
+        let (values, index, letter) = match variable {
+            Variable::Input(i) => (&mut input, i, "X"),
+            Variable::Output(i) => (&mut output, i, "Y"),
+        };
+        if index as usize != values.len() {
+            let index = values.len() as u32;
+            return Err(PropertyError::at(line, Problem::Gap { letter, index }));
+        }
+        values.push(value);
+    }
+    if input.is_empty() {
+        Err(PropertyError::at(line, Problem::Witness))
+    } else {
+        Ok(Witness { input, output })
+    }
+}
+
+fn read_pairs(items: &[Item<'_>], found: &mut Vec<(Variable, f32)>) -> Result<(), PropertyError> {
+    let mut rest = items;
+    while let [first, tail @ ..] = rest {
+        let wrong = || PropertyError::at(first.line(), Problem::Witness);
+        let (Item::List { children: 2, .. }, [name, value, tail @ ..]) = (first, tail) else {
+            return Err(wrong());
+        };
+        let variable = name.atom().and_then(Variable::parse).ok_or_else(wrong)?;
+        let number = value.atom().and_then(|v| v.parse::<f32>().ok()).ok_or_else(wrong)?;
+        found.push((variable, number));
+        rest = tail;
+    }
+    Ok(())
+}
