@@ -5,5 +5,6 @@ pub use certus_learn as learn;
 
 pub mod csv;
 pub mod output;
+pub mod quickstart;
 pub mod report;
 pub mod table;

@@ -1,4 +1,4 @@
-//! Horizontal bars: one stacked bar for the parts of a whole, and a histogram.
+//! Bars: one stacked bar for the parts of a whole, and columns of counts.
 
 use super::chart::{label, line, rect};
 use super::markup::{Element, coordinate, el};
@@ -38,80 +38,65 @@ pub fn stacked(title: &str, parts: &[Part]) -> Element {
     el("div").class("chart").with(legend).with(svg)
 }
 
-/// Counts of values in equal bins.
+/// Counts per category, stacked.
 #[derive(Clone, Debug)]
-pub struct Histogram {
+pub struct Columns {
     /// What it shows, for readers who do not see it.
     pub title: String,
-    /// Name and unit of the horizontal axis.
+    /// Name and unit of the categories.
     pub x_label: String,
     /// Name of the vertical axis.
     pub y_label: String,
-    /// Ends of the horizontal axis.
-    pub range: (f64, f64),
-    /// How many bins.
-    pub bins: usize,
-    /// Series from bottom to top: name, colour class, values.
-    pub series: Vec<(String, &'static str, Vec<f64>)>,
+    /// From left to right.
+    pub categories: Vec<String>,
+    /// Series from bottom to top: name, colour class, one count per category.
+    pub series: Vec<(String, &'static str, Vec<usize>)>,
 }
 
-impl Histogram {
+impl Columns {
     /// Legend and drawing.
     pub fn render(&self) -> Element {
-        let counts: Vec<Vec<usize>> = self.series.iter().map(|(_, _, values)| self.count(values)).collect();
-        let highest = (0..self.bins).map(|b| counts.iter().map(|c| c[b]).sum::<usize>()).max().unwrap_or(0);
-        let x = Scale { lower: self.range.0, upper: self.range.1, start: 64.0, end: WIDTH - 12.0 };
+        let count = |series: &[usize], at: usize| series.get(at).copied().unwrap_or(0);
+        let total = |at| self.series.iter().map(|s| count(&s.2, at)).sum::<usize>();
+        let highest = (0..self.categories.len()).map(total).max().unwrap_or(0);
+        let (left, right) = (44.0, WIDTH - 12.0);
         let y = Scale::covering([0.0, highest.max(1) as f64], 172.0, 22.0, 4);
         let mut group = el("g");
         let (ticks, decimals) = y.ticks(4);
         for tick in ticks {
-            group = group.with(line(x.start, y.map(tick), x.end, y.map(tick)).class("grid"));
-            group = group.with(
-                label(x.start - 8.0, y.map(tick) + 4.0, &format!("{tick:.decimals$}")).class("tick end"),
-            );
+            group = group.with(line(left, y.map(tick), right, y.map(tick)).class("grid"));
+            group = group
+                .with(label(left - 8.0, y.map(tick) + 4.0, &format!("{tick:.decimals$}")).class("tick end"));
         }
-        let width = (self.range.1 - self.range.0) / self.bins as f64;
-        for bin in 0..self.bins {
-            let (from, to) =
-                (x.map(self.range.0 + bin as f64 * width), x.map(self.range.0 + (bin + 1) as f64 * width));
+        let slot = (right - left) / self.categories.len().max(1) as f64;
+        for (at, category) in self.categories.iter().enumerate() {
+            let (from, width) = (left + (at as f64 + 0.2) * slot, 0.6 * slot);
             let mut below = 0;
-            for (count, (_, class, _)) in counts.iter().zip(&self.series) {
-                let (bottom, top) = (y.map(below as f64), y.map((below + count[bin]) as f64));
-                if count[bin] > 0 {
-                    group = group.with(
-                        rect(from + 0.5, top, to - from - 1.0, bottom - top).class(format!("fill {class}")),
-                    );
-                }
-                below += count[bin];
+            for (name, class, counts) in self.series.iter().filter(|s| count(&s.2, at) > 0) {
+                let above = below + count(counts, at);
+                let bar = rect(from, y.map(above as f64), width, y.map(below as f64) - y.map(above as f64));
+                let note = el("title").text(format!("{category}, {name}: {}", above - below));
+                group = group.with(bar.class(format!("fill {class}")).with(note));
+                below = above;
             }
-        }
-        group = group.with(line(x.start, y.start, x.end, y.start).class("axis"));
-        let (ticks, decimals) = x.ticks(8);
-        for tick in ticks {
-            group = group.with(label(x.map(tick), 189.0, &format!("{tick:.decimals$}")).class("tick middle"));
+            let middle = from + width / 2.0;
+            group =
+                group.with(label(middle, y.map(below as f64) - 5.0, &below.to_string()).class("tick middle"));
+            group = group.with(label(middle, 189.0, category).class("tick middle"));
         }
         group = group
-            .with(label(x.start, 12.0, &self.y_label).class("axis-name"))
-            .with(label(x.end, 206.0, &self.x_label).class("axis-name end"));
-        let legend = el("div").class("legend").with_all(self.series.iter().map(|(name, class, values)| {
+            .with(line(left, y.start, right, y.start).class("axis"))
+            .with(label(left, 9.0, &self.y_label).class("axis-name"))
+            .with(label(right, 208.0, &self.x_label).class("axis-name end"));
+        let legend = el("div").class("legend").with_all(self.series.iter().map(|(name, class, counts)| {
             let key = el("span").with(el("i").class(format!("key area {class}")));
-            key.text(name).with(el("b").text(values.len().to_string()))
+            key.text(name).with(el("b").text(counts.iter().sum::<usize>().to_string()))
         }));
-        let svg = el("svg").at("viewBox", format!("0 0 {WIDTH} {}", coordinate(212.0)));
+        let svg = el("svg").at("viewBox", format!("0 0 {WIDTH} {}", coordinate(214.0)));
         el("div")
             .class("chart")
             .with(legend)
             .with(svg.at("role", "img").at("aria-label", &self.title).with(group))
-    }
-
-    /// How many values fall into each bin; values outside the axis count in the bin at its end.
-    fn count(&self, values: &[f64]) -> Vec<usize> {
-        let mut counts = vec![0; self.bins];
-        for value in values.iter().filter(|v| !v.is_nan()) {
-            let share = (value - self.range.0) / (self.range.1 - self.range.0);
-            counts[((share * self.bins as f64).max(0.0) as usize).min(self.bins - 1)] += 1;
-        }
-        counts
     }
 }
 
@@ -120,15 +105,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_value_is_counted_once() {
-        let histogram = Histogram {
+    fn bars_are_as_high_as_their_counts_and_stand_on_each_other() {
+        let columns = Columns {
             title: String::new(),
             x_label: String::new(),
             y_label: String::new(),
-            range: (0.0, 2.0),
-            bins: 4,
-            series: vec![],
+            categories: vec!["a".into()],
+            series: vec![("s".into(), "c-line", vec![30]), ("t".into(), "c-open", vec![10])],
         };
-        assert_eq!(histogram.count(&[-1.0, 0.0, 0.5, 0.6, 1.99, 2.0, f64::INFINITY, f64::NAN]), [2, 2, 0, 3]);
+        let drawn = columns.render().render();
+        // The axis runs from 0 at 172 to 40 at 22: 3.75 per count.
+        assert!(
+            drawn.contains("y=\"59.5\" width=\"422.4\" height=\"112.5\" class=\"fill c-line\""),
+            "{drawn}"
+        );
+        assert!(drawn.contains("y=\"22\" width=\"422.4\" height=\"37.5\" class=\"fill c-open\""), "{drawn}");
+    }
+
+    #[test]
+    fn parts_fill_the_bar() {
+        let part = |value| Part { name: String::new(), class: "c-line", value, text: String::new() };
+        let drawn = stacked("", &[part(3.0), part(1.0)]).render();
+        assert!(drawn.contains("x=\"0\" y=\"6\" width=\"569\""), "{drawn}");
+        assert!(drawn.contains("x=\"570\" y=\"6\" width=\"189\""), "{drawn}");
     }
 }

@@ -126,7 +126,7 @@ impl Chart {
             group =
                 group.with(rect(x.map(*from), top, x.map(*to) - x.map(*from), panel.height).class("tint"));
         }
-        let (ticks, decimals) = y.ticks(4);
+        let (ticks, decimals) = y.ticks(if panel.height > 150.0 { 5 } else { 4 });
         for tick in ticks {
             let class = if tick == 0.0 { "grid zero" } else { "grid" };
             group = group.with(line(x.start, y.map(tick), x.end, y.map(tick)).class(class));

@@ -42,11 +42,12 @@ pub fn render(title: &str, fixes: &[Fix], keys: &[Key]) -> Element {
     let mut group = el("g")
         .with(el("path").class("line intruder").at("d", track(|f| f.intruder)))
         .with(el("path").class("line own").at("d", track(|f| f.own)));
+    group = group.with_all(time_ties(fixes, place));
     if let Some(near) = fixes.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) {
-        let (a, b) = (place(near.own), place(near.intruder));
-        group = group.with(line(a.0, a.1, b.0, b.1).class("closest"));
-        let text = format!("closest: {:.0} m", distance(near));
-        group = group.with(label((a.0 + b.0) / 2.0 + 7.0, (a.1 + b.1) / 2.0, &text).class("tick halo"));
+        let (own, other) = (place(near.own), place(near.intruder));
+        group = group.with(line(own.0, own.1, other.0, other.1).class("closest"));
+        group =
+            group.with(label_beyond(other, own, 17.0, &format!("closest: {:.0} m", distance(near)), "tick"));
     }
     for fix in fixes {
         let (x, y) = place(fix.own);
@@ -55,7 +56,7 @@ pub fn render(title: &str, fixes: &[Fix], keys: &[Key]) -> Element {
             el("circle").class(format!("{kind} {}", fix.class)).num("cx", x).num("cy", y).num("r", radius);
         group = group.with(dot.with(el("title").text(&fix.note)));
     }
-    group = group.with_all(time_marks(fixes, place)).with_all(ends_of_tracks(fixes, place));
+    group = group.with_all(starts(fixes, place));
     let bar = scale_bar_m(scale);
     group = group
         .with(line(MARGIN, height - 16.0, MARGIN + bar * scale, height - 16.0).class("scale-bar"))
@@ -88,31 +89,47 @@ fn ends(values: impl Iterator<Item = f64>) -> (f64, f64) {
     if lower < upper { (lower, upper) } else { (lower.min(0.0), lower.min(0.0) + 1.0) }
 }
 
-/// A tick across both tracks every ten seconds, named on the intruder's.
-fn time_marks(fixes: &[Fix], place: impl Fn((f64, f64)) -> (f64, f64)) -> Vec<Element> {
+/// Text beside `to`, on the side away from `from`.
+fn label_beyond(from: (f64, f64), to: (f64, f64), gap: f64, text: &str, class: &str) -> Element {
+    let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+    let length = dx.hypot(dy).max(1e-9);
+    let (x, y) = (to.0 + gap * dx / length, to.1 + gap * dy / length + 4.0);
+    let anchor = match dx / length {
+        c if c > 0.35 => "",
+        c if c < -0.35 => " end",
+        _ => " middle",
+    };
+    label(x, y, text).class(format!("{class} halo{anchor}"))
+}
+
+/// A line between both aircraft every ten seconds, with the time beyond the intruder.
+fn time_ties(fixes: &[Fix], place: impl Fn((f64, f64)) -> (f64, f64)) -> Vec<Element> {
     let mut out = Vec::new();
     let mut next = 10.0;
     for fix in fixes {
         if fix.time_s + 1e-9 < next {
             continue;
         }
-        let (x, y) = place(fix.intruder);
-        out.push(el("circle").class("mark").num("cx", x).num("cy", y).num("r", 2.5));
-        out.push(label(x, y - 7.0, &format!("{next:.0} s")).class("tick middle halo"));
+        let (own, other) = (place(fix.own), place(fix.intruder));
+        out.push(line(own.0, own.1, other.0, other.1).class("tie"));
+        out.push(el("circle").class("mark").num("cx", other.0).num("cy", other.1).num("r", 2.5));
+        out.push(label_beyond(own, other, 8.0, &format!("{next:.0} s"), "tick"));
         next += 10.0;
     }
     out
 }
 
-fn ends_of_tracks(fixes: &[Fix], place: impl Fn((f64, f64)) -> (f64, f64)) -> Vec<Element> {
-    let Some(first) = fixes.first() else { return Vec::new() };
-    let named = |at: (f64, f64), name: &str| {
-        let (x, y) = place(at);
-        // A name that would leave the picture is written to the left of its point.
-        let class = if x > WIDTH - 120.0 { "axis-name halo end" } else { "axis-name halo" };
-        label(x, y + 18.0, name).class(class)
+/// Names of both aircraft behind where they start.
+fn starts(fixes: &[Fix], place: impl Fn((f64, f64)) -> (f64, f64)) -> Vec<Element> {
+    let [first, second, ..] = fixes else { return Vec::new() };
+    let name = |start: (f64, f64), next: (f64, f64), text| {
+        let y = if next.1 < start.1 { start.1 + 20.0 } else { start.1 - 12.0 };
+        label(start.0.clamp(50.0, WIDTH - 50.0), y, text).class("axis-name halo middle")
     };
-    vec![named(first.own, "own aircraft"), named(first.intruder, "intruder")]
+    vec![
+        name(place(first.own), place(second.own), "own aircraft"),
+        name(place(first.intruder), place(second.intruder), "intruder"),
+    ]
 }
 
 /// A round length that is drawn between 60 and 180 units long.

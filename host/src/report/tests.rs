@@ -1,6 +1,6 @@
 //! The whole page: well-formed, self-contained, and true to what was put in.
 
-use super::bars::{Histogram, Part, stacked};
+use super::bars::{Columns, Part, stacked};
 use super::chart::{Chart, Lane, Panel, Series, Shape};
 use super::map::{self, Fix};
 use super::*;
@@ -32,20 +32,19 @@ fn page_of_everything() -> Page {
         certified: t > 10.0,
         note: text(),
     };
-    let histogram = Histogram {
+    let columns = Columns {
         title: text(),
         x_label: text(),
         y_label: text(),
-        range: (0.0, 1.0),
-        bins: 5,
-        series: vec![(text(), "c-certified", vec![0.1, 0.9, f64::NAN])],
+        categories: vec![text(), text()],
+        series: vec![(text(), "c-certified", vec![3, 0]), (text(), "c-open", vec![1])],
     };
     let parts = [Part { name: text(), class: "c-line", value: 3.0, text: text() }];
     let pictures = [
         chart.render(),
         map::render(HOSTILE, &[fix(0.0), fix(20.0)], &[("c-clear", text())]),
         map::render("empty", &[], &[]),
-        histogram.render(),
+        columns.render(),
         stacked(HOSTILE, &parts),
         stacked("empty", &[]),
     ];
