@@ -3,3 +3,4 @@
 pub mod bundle;
 pub mod page;
 pub mod results;
+pub mod sweep;

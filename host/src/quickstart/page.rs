@@ -1,7 +1,7 @@
 //! The quickstart's report.
 
 use super::bundle::{ADVISORIES, FEATURES, NETWORK_NAME, NOISE, STEP_S};
-use super::results::{Answer, Level, Outcome, PropertyResult, Results, Step};
+use super::results::{Answer, Level, MethodResult, Outcome, PropertyResult, Results, Step};
 use crate::report::bars::{Columns, Part, stacked};
 use crate::report::chart::{Chart, Lane, Panel, Series, Shape, runs};
 use crate::report::map::{self, Fix};
@@ -40,7 +40,7 @@ pub fn page(results: &Results) -> Page {
 fn facts(results: &Results) -> Vec<Fact> {
     let (holds, violated, _) = results.verdict_counts();
     let regions = results.regions.proved_level.iter().filter(|level| **level > 0.0).count();
-    let certified = results.nominal().map_or(0.0, |l| l.share(Answer::is_certified));
+    let certified = results.shipped().map_or(0.0, MethodResult::nominal_share);
     let fact = |value: String, label: &str| Fact { value, label: label.into() };
     vec![
         fact(
@@ -173,7 +173,7 @@ fn along(results: &Results) -> Chart {
         shape,
         points: steps.iter().map(|s| (s.time_s, of(s))).collect(),
     };
-    let top_level = results.levels.last().map_or(1.0, |l| l.level);
+    let top_level = super::sweep::TOP_LEVEL;
     let margin = Panel {
         label: "margin, output units".into(),
         height: 120.0,
@@ -214,63 +214,64 @@ fn lane(name: &str, class: &'static str, tint: bool, on: &[bool]) -> Lane {
 }
 
 fn noise(results: &Results) -> Section {
-    let levels = &results.levels;
-    let curve =
-        |of: &dyn Fn(&Level) -> f64| levels.iter().map(|l| (l.level, 100.0 * of(l))).collect::<Vec<_>>();
-    let by_region = curve(&|l| l.share(|a| a == Answer::Region));
-    let certified = curve(&|l| l.share(Answer::is_certified));
-    let kept = curve(&|l| 1.0 - l.changed as f64 / l.answers.len().max(1) as f64);
-    let base: Vec<f64> = by_region.iter().map(|p| p.1).collect();
-    let mut series = vec![
-        Series {
-            name: "certified by live bounds".into(),
-            class: "c-certified",
-            shape: Shape::Above(base),
-            points: certified,
-        },
-        Series {
-            name: "same advisory in this run (sampled)".into(),
-            class: "c-line",
-            shape: Shape::Dashed,
-            points: kept,
-        },
-    ];
-    if by_region.iter().any(|p| p.1 > 0.0) {
-        let shape = Shape::Above(vec![0.0; levels.len()]);
-        series.insert(
-            0,
-            Series { name: "certified by region".into(), class: "c-certified-2", shape, points: by_region },
-        );
+    const COLOURS: [(&str, Shape); 3] =
+        [("c-certified-3", Shape::Line), ("c-certified-2", Shape::Line), ("c-certified", Shape::Line)];
+    let curve = |method: &MethodResult, of: &dyn Fn(&Level) -> f64| {
+        method.levels.iter().map(|l| (l.level, 100.0 * of(l))).collect::<Vec<_>>()
+    };
+    let mut series: Vec<Series> = Vec::new();
+    if let Some(method) = results.shipped() {
+        let points = curve(method, &|l| 1.0 - l.changed as f64 / l.answers.len().max(1) as f64);
+        let name = "same advisory in this run (sampled, no proof)".into();
+        series.push(Series { name, class: "c-line", shape: Shape::Dashed, points });
     }
-    let ends = (levels.first().map_or(0.0, |l| l.level), levels.last().map_or(1.0, |l| l.level));
+    for (method, (class, shape)) in results.methods.iter().zip(COLOURS).rev() {
+        let points = curve(method, &|l| l.share(Answer::is_certified));
+        series.push(Series { name: format!("certified, {}", method.name), class, shape, points });
+    }
+    let top = results.shipped().and_then(|m| m.levels.last()).map_or(1.0, |l| l.level);
     let chart = Chart {
         title: "Share of certified steps against sensor noise".into(),
         x_label: "noise level, multiples of nominal".into(),
-        x_range: ends,
-        panels: vec![Panel {
-            label: "share of steps".into(),
-            height: 190.0,
-            range: Some((0.0, 100.0)),
-            unit: "%",
-            series,
-        }],
+        x_range: (0.0, top),
+        panels: vec![Panel { label: "share of steps".into(), height: 190.0, range: Some((0.0, 100.0)), unit: " %", series }],
         lanes: vec![],
     };
-    let broken: usize = levels.iter().map(|l| l.changed_although_certified).sum();
-    let certified: usize = levels.iter().map(|l| l.answers.iter().filter(|a| a.is_certified()).count()).sum();
+    let all = || results.methods.iter().flat_map(|m| &m.levels);
+    let broken: usize = all().map(|l| l.changed_although_certified).sum();
+    let certified: usize = all().map(|l| l.answers.iter().filter(|a| a.is_certified()).count()).sum();
     let caption = format!(
         "At each level every measurement is off by a random error inside the level's box, and the monitor is told \
-         that box. Of {} certified answers over all levels, {broken} differ from the answer at the true state. \
-         Between the area and the dashed line nothing is known: the advisory did not change in this run, but no \
-         proof says that it cannot.",
+         that box. Of {} certified answers over all levels and methods, {broken} differ from the answer at the true \
+         state. Between a certified curve and the dashed one nothing is known: the advisory did not change in this \
+         run, but no proof says that it cannot.",
         grouped(certified)
     );
     Section {
         heading: "When the sensors get worse".into(),
         lead: "A certificate covers every error inside a box. The larger the box, the fewer states can be certified; \
-               the monitor says so instead of guessing."
+               the monitor says so instead of guessing. Tighter bounds certify more and cost more."
             .into(),
-        blocks: vec![Block::Figure { picture: chart.render(), caption }],
+        blocks: vec![Block::Figure { picture: chart.render(), caption }, Block::Table(methods(results))],
+    }
+}
+
+/// What each method of live bounds costs and certifies.
+fn methods(results: &Results) -> Table {
+    let columns = ["Live bounds", "Certified at level 1", "Working memory", "Multiply-adds per step, at most"];
+    let rows = results.methods.iter().enumerate().map(|(index, method)| {
+        let name = if index == results.shipped { format!("{} (in the artifact)", method.name) } else { method.name.clone() };
+        vec![
+            Cell::Text(name),
+            Cell::Text(percent(method.nominal_share())),
+            Cell::Text(kilobytes(method.memory_bytes)),
+            Cell::Text(grouped(method.multiply_adds)),
+        ]
+    });
+    Table {
+        columns: columns.iter().enumerate().map(|(i, name)| ((*name).to_string(), i > 0)).collect(),
+        rows: rows.collect(),
+        caption: "The counts follow from the shapes of the layers alone; data can only lower them.".into(),
     }
 }
 
@@ -331,7 +332,7 @@ fn artifact(results: &Results) -> Section {
     let caption = format!(
         "Bytes per section. The weights are read in place from flash; besides the stack the monitor needs {} of \
          working memory.",
-        kilobytes(facts.memory_bytes)
+        kilobytes(results.shipped().map_or(0, |m| m.memory_bytes))
     );
     Section {
         heading: "What the device carries".into(),

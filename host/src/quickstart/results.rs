@@ -13,8 +13,10 @@ pub struct Results {
     pub artifact: ArtifactFacts,
     /// The encounter, step by step, at noise level 1.
     pub steps: Vec<Step>,
-    /// The monitor at growing noise, levels ascending.
-    pub levels: Vec<Level>,
+    /// The monitor at growing noise, one entry per method of live bounds, loosest first.
+    pub methods: Vec<MethodResult>,
+    /// Index into `methods` of the one that the artifact asks for.
+    pub shipped: usize,
     /// Wall time of everything, seconds.
     pub seconds: f64,
     /// Seed of the sampled noise.
@@ -89,8 +91,6 @@ pub struct ArtifactFacts {
     pub sections: Vec<(String, usize)>,
     /// All bytes.
     pub bytes: usize,
-    /// Working memory of the monitor, bytes.
-    pub memory_bytes: usize,
     /// Region certificates.
     pub regions: usize,
     /// SHA-256, hexadecimal.
@@ -136,6 +136,19 @@ pub struct Step {
     pub certified_level: f64,
 }
 
+/// The monitor with one method of live bounds.
+#[derive(Clone, Debug)]
+pub struct MethodResult {
+    /// The method.
+    pub name: String,
+    /// Levels ascending.
+    pub levels: Vec<Level>,
+    /// Working memory of the monitor, bytes.
+    pub memory_bytes: usize,
+    /// Products of a weight with a value in one step, at most.
+    pub multiply_adds: usize,
+}
+
 /// The monitor at one noise level.
 #[derive(Clone, Debug)]
 pub struct Level {
@@ -167,8 +180,16 @@ impl Results {
         )
     }
 
-    /// The level nearest to 1.
-    pub fn nominal(&self) -> Option<&Level> {
-        self.levels.iter().min_by(|a, b| (a.level - 1.0).abs().total_cmp(&(b.level - 1.0).abs()))
+    /// The method that the artifact asks for.
+    pub fn shipped(&self) -> Option<&MethodResult> {
+        self.methods.get(self.shipped)
+    }
+}
+
+impl MethodResult {
+    /// Share of certified steps at the level nearest to 1.
+    pub fn nominal_share(&self) -> f64 {
+        let nearest = self.levels.iter().min_by(|a, b| (a.level - 1.0).abs().total_cmp(&(b.level - 1.0).abs()));
+        nearest.map_or(0.0, |level| level.share(Answer::is_certified))
     }
 }
