@@ -65,7 +65,11 @@ pub fn read_rows(path: &Path, columns: usize) -> Result<Vec<Vec<f32>>, CsvError>
     parse_rows(&name, &text, columns)
 }
 
-fn parse_rows(path: &str, text: &str, columns: usize) -> Result<Vec<Vec<f32>>, CsvError> {
+/// As [`read_rows`], from `text`; `path` names it in messages.
+///
+/// # Errors
+/// [`CsvError`], naming file and line.
+pub fn parse_rows(path: &str, text: &str, columns: usize) -> Result<Vec<Vec<f32>>, CsvError> {
     let mut rows = Vec::new();
     let mut first = true;
     for (index, line) in text.lines().enumerate() {

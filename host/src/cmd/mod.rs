@@ -5,6 +5,7 @@ mod eval;
 mod export;
 mod inspect;
 mod monitor;
+mod quickstart;
 mod verify;
 
 use std::io::{self, Write};
@@ -21,6 +22,8 @@ use certus_engine::property::PropertyError;
 /// What `certus` can do.
 #[derive(clap::Subcommand)]
 pub enum Command {
+    /// Run the whole path on a bundled example and write a report.
+    Quickstart(quickstart::Args),
     /// Verify a property of a network: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
     /// Evaluate a network on samples, as the device computes it.
@@ -37,6 +40,7 @@ impl Command {
     /// Runs the subcommand, writing its result to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode, Error> {
         match self {
+            Self::Quickstart(args) => quickstart::run(args, out),
             Self::Verify(args) => verify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
             Self::Export(args) => export::run(args, out),
@@ -101,6 +105,17 @@ pub enum Error {
         path: String,
         /// Why not.
         source: MonitorError,
+    },
+    /// The example inside the program.
+    #[error("{0}; build again from a clean checkout")]
+    Bundle(String),
+    /// A directory that could not be made.
+    #[error("{path}: cannot make this directory: {source}")]
+    Directory {
+        /// The directory.
+        path: String,
+        /// What the system said.
+        source: io::Error,
     },
     /// An option whose value makes no sense.
     #[error("--{option}: {problem}")]

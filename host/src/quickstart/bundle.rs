@@ -24,10 +24,10 @@ pub const FEATURES: [(&str, &str, usize); 5] = [
     ("own speed", "m/s", 2),
     ("intruder speed", "m/s", 2),
 ];
-/// Smallest value of each feature that the network was trained on, raw units.
-pub const RANGE_LOWER: [f32; 5] = [150.0, -3.1416, -3.1416, 25.0, 20.0];
-/// Largest value of each feature that the network was trained on, raw units.
-pub const RANGE_UPPER: [f32; 5] = [5000.0, 3.1416, 3.1416, 60.0, 80.0];
+/// Smallest value of each feature in training, raw units; angles with a little room beyond π for rounding.
+pub const RANGE_LOWER: [f32; 5] = [150.0, -3.15, -3.15, 25.0, 20.0];
+/// Largest value of each feature, likewise.
+pub const RANGE_UPPER: [f32; 5] = [5000.0, 3.15, 3.15, 60.0, 80.0];
 /// Sensor noise of level 1: half-width per feature, raw units.
 pub const NOISE: [f32; 5] = [10.0, 0.005, 0.005, 0.25, 0.25];
 

@@ -9,14 +9,13 @@ use crate::report::{Block, Cell, Fact, Page, Section, Table};
 
 /// Lays out the report.
 pub fn page(results: &Results) -> Page {
-    let sections = vec![
-        properties(results),
-        encounter(results),
-        noise(results),
-        regions(results),
-        artifact(results),
-        claims(results),
-    ];
+    let mut sections = vec![encounter(results), noise(results), artifact(results), claims(results)];
+    if results.regions.tried > 0 {
+        sections.insert(2, regions(results));
+    }
+    if !results.verdicts.is_empty() {
+        sections.insert(0, properties(results));
+    }
     Page {
         title: "A collision-avoidance network, proved and monitored".into(),
         lead: format!(
@@ -127,8 +126,9 @@ fn encounter(results: &Results) -> Section {
                        nominal noise, hollow where it is not. Thin lines join both aircraft every ten seconds.";
     let chart_caption = format!(
         "Above, how far the best output is ahead of the runner-up. Below, the largest noise level at which the \
-         monitor certifies the state: any measurement that is off by less gives the same advisory. Level 1 is {}. \
+         monitor certifies the state, up to {}: any measurement that is off by less gives the same advisory. Level 1 is {}. \
          Where the shading lies, the advisory is not certified at level 1; it may still be right.",
+        super::sweep::TOP_LEVEL,
         noise_in_words()
     );
     Section {
@@ -214,8 +214,7 @@ fn lane(name: &str, class: &'static str, tint: bool, on: &[bool]) -> Lane {
 }
 
 fn noise(results: &Results) -> Section {
-    const COLOURS: [(&str, Shape); 3] =
-        [("c-certified-3", Shape::Line), ("c-certified-2", Shape::Line), ("c-certified", Shape::Line)];
+    const COLOURS: [&str; 3] = ["c-muted", "c-line", "c-certified"];
     let curve = |method: &MethodResult, of: &dyn Fn(&Level) -> f64| {
         method.levels.iter().map(|l| (l.level, 100.0 * of(l))).collect::<Vec<_>>()
     };
@@ -223,18 +222,25 @@ fn noise(results: &Results) -> Section {
     if let Some(method) = results.shipped() {
         let points = curve(method, &|l| 1.0 - l.changed as f64 / l.answers.len().max(1) as f64);
         let name = "same advisory in this run (sampled, no proof)".into();
-        series.push(Series { name, class: "c-line", shape: Shape::Dashed, points });
+        series.push(Series { name, class: "c-ink", shape: Shape::Dashed, points });
     }
-    for (method, (class, shape)) in results.methods.iter().zip(COLOURS).rev() {
+    for (method, class) in results.methods.iter().zip(COLOURS).rev() {
         let points = curve(method, &|l| l.share(Answer::is_certified));
-        series.push(Series { name: format!("certified, {}", method.name), class, shape, points });
+        let name = format!("certified, {}", method.name);
+        series.push(Series { name, class, shape: Shape::Line, points });
     }
     let top = results.shipped().and_then(|m| m.levels.last()).map_or(1.0, |l| l.level);
     let chart = Chart {
         title: "Share of certified steps against sensor noise".into(),
         x_label: "noise level, multiples of nominal".into(),
         x_range: (0.0, top),
-        panels: vec![Panel { label: "share of steps".into(), height: 190.0, range: Some((0.0, 100.0)), unit: " %", series }],
+        panels: vec![Panel {
+            label: "share of steps".into(),
+            height: 190.0,
+            range: Some((0.0, 100.0)),
+            unit: " %",
+            series,
+        }],
         lanes: vec![],
     };
     let all = || results.methods.iter().flat_map(|m| &m.levels);
@@ -258,9 +264,14 @@ fn noise(results: &Results) -> Section {
 
 /// What each method of live bounds costs and certifies.
 fn methods(results: &Results) -> Table {
-    let columns = ["Live bounds", "Certified at level 1", "Working memory", "Multiply-adds per step, at most"];
+    let columns =
+        ["Live bounds", "Certified at level 1", "Working memory", "Multiply-adds per step, at most"];
     let rows = results.methods.iter().enumerate().map(|(index, method)| {
-        let name = if index == results.shipped { format!("{} (in the artifact)", method.name) } else { method.name.clone() };
+        let name = if index == results.shipped {
+            format!("{} (in the artifact)", method.name)
+        } else {
+            method.name.clone()
+        };
         vec![
             Cell::Text(name),
             Cell::Text(percent(method.nominal_share())),
@@ -415,7 +426,7 @@ fn grouped(value: usize) -> String {
     let digits = value.to_string();
     let mut out = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             out.push('\u{202f}');
         }
         out.push(digit);

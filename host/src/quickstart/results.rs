@@ -189,7 +189,8 @@ impl Results {
 impl MethodResult {
     /// Share of certified steps at the level nearest to 1.
     pub fn nominal_share(&self) -> f64 {
-        let nearest = self.levels.iter().min_by(|a, b| (a.level - 1.0).abs().total_cmp(&(b.level - 1.0).abs()));
+        let nearest =
+            self.levels.iter().min_by(|a, b| (a.level - 1.0).abs().total_cmp(&(b.level - 1.0).abs()));
         nearest.map_or(0.0, |level| level.share(Answer::is_certified))
     }
 }
