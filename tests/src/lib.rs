@@ -1,5 +1,8 @@
 //! Helpers shared by the tests that cross crates.
 
+pub mod artifacts;
+pub mod random;
+
 use std::path::PathBuf;
 
 /// The folder of benchmarks and golden values that `CERTUS_DATA` names; without it, says that `test` is
