@@ -273,6 +273,9 @@ proptest! {
     }
 }
 
+/// Damages an artifact before it is written.
+type Change<'a> = &'a dyn Fn(&mut Artifact);
+
 /// Why the writer refuses `artifact`.
 fn refusal(artifact: &Artifact) -> String {
     artifact.emit().expect_err("must be refused").to_string()
@@ -280,12 +283,12 @@ fn refusal(artifact: &Artifact) -> String {
 
 #[test]
 fn the_writer_refuses_what_the_reader_would() {
-    let changed = |change: &dyn Fn(&mut Artifact)| {
+    let changed = |change: Change<'_>| {
         let mut artifact = golden();
         change(&mut artifact);
         refusal(&artifact)
     };
-    let cases: [(&str, &dyn Fn(&mut Artifact)); 12] = [
+    let cases: [(&str, Change<'_>); 12] = [
         ("range of feature 1", &|a| a.range.lower[1] = 3.0),
         ("range of feature 0", &|a| a.range.upper[0] = f32::INFINITY),
         ("section 2 (range) is not as long", &|a| a.range.lower.clear()),
