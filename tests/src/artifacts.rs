@@ -50,6 +50,15 @@ pub fn repair(bytes: &mut [u8]) {
     let covered = bytes[..12].iter().chain(&bytes[16..header_len]);
     let crc = crc32(covered.copied());
     put_u32(bytes, 12, crc);
+    repair_trailer(bytes);
+}
+
+/// Makes the trailer right again and leaves the other checksums as they are: what a reader without
+/// SHA-256 has to go by.
+///
+/// # Panics
+/// If `bytes` are shorter than a trailer.
+pub fn repair_trailer(bytes: &mut [u8]) {
     let trailer = bytes.len() - 48;
     let digest = Sha256::digest(&bytes[..trailer]);
     bytes[trailer..trailer + 32].copy_from_slice(&digest);

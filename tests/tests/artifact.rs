@@ -10,7 +10,7 @@ use certus_engine::certify::{
     AlignedBytes, Artifact, InputRange, MonitorSettings, OwnedSpec, RegionCertificate,
 };
 use certus_engine::{OwnedAffine, OwnedLayer, Program};
-use certus_tests::artifacts::{GOLDEN, assert_well_formed, crc32, repair};
+use certus_tests::artifacts::{GOLDEN, assert_well_formed, crc32, repair, repair_trailer};
 use proptest::prelude::*;
 
 /// Name of an error's variant.
@@ -109,6 +109,23 @@ fn every_single_bit_flip_is_refused() {
         let mut bytes = GOLDEN.to_vec();
         bytes[bit / 8] ^= 1 << (bit % 8);
         assert!(outcome(&bytes).is_err(), "accepted a flip of bit {bit}");
+    }
+}
+
+#[test]
+fn a_flip_is_refused_without_the_digest_too() {
+    let trailer = (GOLDEN.len() - 48) * 8;
+    for bit in 0..trailer {
+        let mut bytes = GOLDEN.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        repair_trailer(&mut bytes);
+        assert!(outcome(&bytes).is_err(), "accepted a flip of bit {bit}");
+    }
+    // In the trailer its own CRC answers, before the digest is looked at.
+    for bit in trailer..trailer + 36 * 8 {
+        let mut bytes = GOLDEN.to_vec();
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        assert_eq!(outcome(&bytes), Err(ArtifactError::TrailerCrc), "bit {bit}");
     }
 }
 
@@ -288,7 +305,9 @@ fn the_writer_refuses_what_the_reader_would() {
         change(&mut artifact);
         refusal(&artifact)
     };
-    let cases: [(&str, Change<'_>); 12] = [
+    let cases: [(&str, Change<'_>); 14] = [
+        ("section 700 (unknown) is out of order or comes twice", &|a| a.unknown.push(a.unknown[0].clone())),
+        ("section 2 (range) is out of order or comes twice", &|a| a.unknown[0].id = SectionId::RANGE),
         ("range of feature 1", &|a| a.range.lower[1] = 3.0),
         ("range of feature 0", &|a| a.range.upper[0] = f32::INFINITY),
         ("section 2 (range) is not as long", &|a| a.range.lower.clear()),
