@@ -195,9 +195,14 @@ fn along(results: &Results) -> Chart {
         .map(|(class, (name, colour))| {
             lane(name, colour, false, &steps.iter().map(|s| s.class == Some(class)).collect::<Vec<_>>())
         })
-        .filter(|lane| !lane.spans.is_empty())
         .collect();
     let open: Vec<bool> = steps.iter().map(|s| !s.answer.is_certified()).collect();
+    for (name, colour, answer) in
+        [("by region", "c-certified", Answer::Region), ("by live bounds", "c-certified-2", Answer::Bounds)]
+    {
+        lanes.push(lane(name, colour, false, &steps.iter().map(|s| s.answer == answer).collect::<Vec<_>>()));
+    }
+    lanes.retain(|lane| !lane.spans.is_empty());
     lanes.push(lane("not certified", "c-open", true, &open));
     Chart {
         title: "Margin and certified noise level along the encounter".into(),
@@ -433,3 +438,6 @@ fn grouped(value: usize) -> String {
     }
     out
 }
+
+#[cfg(test)]
+mod tests;

@@ -150,3 +150,62 @@ impl SplitMix {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{example::Example, run};
+    use super::*;
+
+    #[test]
+    fn noise_stays_inside_its_box_and_fills_it() {
+        let (state, epsilon) = ([1000.0, 0.0, -3.0, 25.0, 80.0], epsilon_at(1.0));
+        let mut random = SplitMix(7);
+        let mut widest = [0.0f64; 5];
+        for _ in 0..2000 {
+            let measured = disturb(&state, &epsilon, &mut random);
+            for ((x, m), (e, widest)) in state.iter().zip(&measured).zip(epsilon.iter().zip(&mut widest)) {
+                let error = (f64::from(*m) - f64::from(*x)).abs() / f64::from(*e);
+                assert!(error <= 1.0);
+                *widest = widest.max(error);
+            }
+        }
+        assert!(widest.iter().all(|w| *w > 0.99), "{widest:?}");
+    }
+
+    #[test]
+    fn splitmix_gives_the_published_sequence() {
+        // First outputs for seed 1234567, from the reference implementation of Vigna.
+        let mut random = SplitMix(1_234_567);
+        assert_eq!(
+            [random.next(), random.next(), random.next()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn no_certified_answer_differs_from_the_answer_at_the_true_state() {
+        let example = Example::load().unwrap();
+        let artifact = run::artifact(&example, Vec::new());
+        let (mut certified, mut changed) = (0, 0);
+        for (level, seed) in [(1.0, 1), (2.0, 2), (4.0, 3), (8.0, 4)] {
+            let run = noisy_run(&artifact, level, &example.states, seed).unwrap();
+            assert_eq!(run.changed_although_certified, 0, "level {level}");
+            certified += run.answers.iter().filter(|a| a.is_certified()).count();
+            changed += run.changed;
+        }
+        assert!(certified > 300 && changed > 0, "{certified} certified, {changed} changed");
+    }
+
+    #[test]
+    fn a_tighter_method_certifies_no_less_on_the_encounter() {
+        let example = Example::load().unwrap();
+        let mut artifact = run::artifact(&example, Vec::new());
+        let mut shares = Vec::new();
+        for (live_bounds, _) in run::METHODS {
+            artifact.settings.live_bounds = live_bounds;
+            let level = noisy_run(&artifact, 2.0, &example.trajectory, 1).unwrap();
+            shares.push(level.share(Answer::is_certified));
+        }
+        assert!(shares.is_sorted() && shares[0] < shares[2], "{shares:?}");
+    }
+}
