@@ -47,4 +47,18 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo:rerun-if-changed=build.rs");
+    fs::write(out.join("trajectory.rs"), trajectory()).expect("OUT_DIR is writable");
+    println!("cargo:rerun-if-changed={TRAJECTORY}");
+}
+
+const TRAJECTORY: &str = "../assets/trajectory.csv";
+
+/// The recorded states as a Rust expression: the device carries floats, not text.
+fn trajectory() -> String {
+    let text = fs::read_to_string(TRAJECTORY).expect("the recorded states are part of the repository");
+    let rows = text.lines().skip(1).filter(|line| !line.is_empty()).map(|line| {
+        let values: Vec<f32> = line.split(',').map(|v| v.trim().parse().expect("a number")).collect();
+        format!("{values:?}")
+    });
+    format!("&[{}]", rows.collect::<Vec<_>>().join(",\n"))
 }

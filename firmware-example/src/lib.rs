@@ -2,9 +2,10 @@
 #![no_std]
 
 pub mod board;
-pub mod model;
 pub mod replay;
 pub mod samples;
+#[path = "../artifact/surrogate.rs"]
+pub mod surrogate;
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
@@ -17,3 +18,6 @@ use cortex_m as _;
 use defmt_semihosting as _;
 #[cfg(target_arch = "riscv32")]
 use riscv as _;
+
+/// States of one recorded encounter, `[time, feature]`, raw units (`assets/trajectory.csv`).
+pub static TRAJECTORY: &[[f32; surrogate::INPUTS]] = include!(concat!(env!("OUT_DIR"), "/trajectory.rs"));

@@ -102,15 +102,16 @@ impl SectionId {
 /// CRC-32 as in IEEE 802.3, zip and PNG.
 pub const CRC: crc::Crc<u32> = crc::Crc::<u32>::new(&crc::CRC_32_ISO_HDLC);
 
+/// One table in flash for both functions below.
+static TABLE: crc::Crc<u32> = CRC;
+
 /// CRC-32 of `bytes`.
 pub fn crc32(bytes: &[u8]) -> u32 {
-    static TABLE: crc::Crc<u32> = CRC;
     TABLE.checksum(bytes)
 }
 
 /// CRC-32 of `first` followed by `second`.
 pub fn crc32_of_two(first: &[u8], second: &[u8]) -> u32 {
-    static TABLE: crc::Crc<u32> = CRC;
     let mut digest = TABLE.digest();
     digest.update(first);
     digest.update(second);

@@ -10,8 +10,8 @@ pub(super) fn checked(section: Section<'_>) -> Result<&str, ArtifactError> {
         return Err(ArtifactError::Provenance);
     }
     let mut last: Option<&str> = None;
-    for line in text.split_terminator('\n') {
-        let (key, _) = line.split_once('=').ok_or(ArtifactError::Provenance)?;
+    for line in lines(text) {
+        let (key, _) = split_once(line, b'=').ok_or(ArtifactError::Provenance)?;
         if key.is_empty() || last >= Some(key) || line.chars().any(char::is_control) {
             return Err(ArtifactError::Provenance);
         }
@@ -22,5 +22,20 @@ pub(super) fn checked(section: Section<'_>) -> Result<&str, ArtifactError> {
 
 /// Key and value of each line.
 pub(super) fn pairs(text: &str) -> impl Iterator<Item = (&str, &str)> {
-    text.split_terminator('\n').filter_map(|line| line.split_once('='))
+    lines(text).filter_map(|line| split_once(line, b'='))
+}
+
+/// The lines that end in a newline.
+fn lines(mut text: &str) -> impl Iterator<Item = &str> {
+    core::iter::from_fn(move || {
+        let (line, rest) = split_once(text, b'\n')?;
+        text = rest;
+        Some(line)
+    })
+}
+
+/// What stands before and after the first `byte`, which is ASCII. (`str::split_once` keeps a panic path.)
+fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
+    let (before, rest) = text.split_at_checked(text.bytes().position(|b| b == byte)?)?;
+    Some((before, rest.get(1..)?))
 }

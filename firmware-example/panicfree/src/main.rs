@@ -14,14 +14,25 @@ use core::hint::black_box;
 use certus_core::round::{eta_times, gamma_factor, up};
 use certus_core::{Affine, Dense, Layer, Network, Scale, infer};
 
+#[cfg(not(feature = "locate"))]
 unsafe extern "C" {
     fn panic_path_reached() -> !;
 }
 
+#[cfg(not(feature = "locate"))]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
     // SAFETY: never executed; the symbol is undefined, so an image that reaches it does not link.
     unsafe { panic_path_reached() }
+}
+
+/// Links with panic paths and keeps their places in the image, to be read out of it.
+#[cfg(feature = "locate")]
+#[panic_handler]
+fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {
+        black_box(info.location());
+    }
 }
 
 /// Memory of unknown contents and length.
@@ -87,6 +98,36 @@ fn bounds(network: &Network<'_>, method: certus_core::bounds::Method) {
     black_box(bounds::row_lower(network, method, numbers(), memory())).ok();
 }
 
+#[cfg(feature = "artifact")]
+#[inline(never)]
+fn artifact() -> Option<certus_core::ArtifactView<'static>> {
+    let view = certus_core::ArtifactView::new_checked(black_box(&[])).ok()?;
+    black_box((view.bytes(), view.version(), view.digest(), view.spec(), view.live_bounds()));
+    black_box((view.inputs(), view.outputs(), view.width(), view.neurons(), view.region_count()));
+    black_box((view.range_lower(), view.range_upper(), view.epsilon()));
+    view.sections().for_each(|section| _ = black_box(section));
+    view.layers().for_each(|layer| _ = black_box(layer));
+    view.regions().for_each(|region| _ = black_box((region.meanings.real(), region.meanings.f32(), region)));
+    view.proofs().for_each(|proof| _ = black_box(proof));
+    view.provenance().for_each(|pair| _ = black_box(pair));
+    Some(view)
+}
+
+#[cfg(feature = "monitor")]
+#[inline(never)]
+fn monitor(view: certus_core::ArtifactView<'static>) {
+    use certus_core::monitor::{Monitor, MonitorRef, memory_len, worst_case_ops};
+    black_box((memory_len(&view), worst_case_ops(&view)));
+    if let Ok(mut monitor) = Monitor::<8, 1024>::new(view) {
+        black_box(monitor.step(numbers()));
+        black_box((monitor.outputs(), monitor.view()));
+    }
+    if let Ok(mut monitor) = MonitorRef::new(view, black_box(&[]), memory()) {
+        black_box(monitor.step(numbers()));
+        black_box((monitor.outputs(), monitor.view()));
+    }
+}
+
 #[cfg(feature = "violate")]
 fn violate() {
     black_box(numbers()[size()]);
@@ -106,6 +147,12 @@ extern "C" fn _start() {
             bounds(&network, black_box(Method::CrownFull));
             black_box(pre_activations(&network, memory())).ok();
         }
+    }
+    #[cfg(feature = "artifact")]
+    if let Some(view) = artifact() {
+        #[cfg(feature = "monitor")]
+        monitor(view);
+        black_box(view);
     }
     #[cfg(feature = "violate")]
     violate();

@@ -1,23 +1,89 @@
 //! Prints instructions and stack bytes of each stage, one `name value` line each.
+//!
+//! The sample is a recorded state; the stages of one step are also run apart, on the same box.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 
-use certus_firmware::{board, entry, model};
+use certus_core::bounds::{self, Method};
+use certus_core::{ArtifactView, Layer, Network, infer};
+use certus_firmware::surrogate::{self, BYTES, INPUTS, LAYERS, OUTPUTS};
+use certus_firmware::{TRAJECTORY, board, entry};
 use semihosting::println;
+use static_cell::StaticCell;
+
+/// Floats that CROWN needs on the embedded network; the run says if that is too few.
+const BOUNDS_MEMORY: usize = 2048;
+
+/// Runs `work` twice: once counted, once over painted stack.
+fn report(counter: &board::Counter, name: &str, mut work: impl FnMut()) {
+    let instructions = counter.instructions_of(&mut work);
+    println!("{name}.instructions {instructions}");
+    println!("{name}.stack_bytes {}", board::stack_bytes_of(work));
+}
+
+/// Bounds every row `output of class − output j` on the box.
+fn bound_rows(
+    network: &Network<'_>,
+    lower: &[f32],
+    upper: &[f32],
+    method: Method,
+    memory: &mut [f32],
+) -> bool {
+    let mut proved = bounds::prepare(network, lower, upper, method, memory).is_ok();
+    for other in 1..OUTPUTS {
+        let mut row = [0.0; OUTPUTS];
+        row[0] = 1.0;
+        row[other] = -1.0;
+        proved &= bounds::row_lower(network, method, &row, memory).is_ok();
+    }
+    proved
+}
+
+fn stages(
+    counter: &board::Counter,
+    network: &Network<'_>,
+    view: &ArtifactView<'_>,
+    memory: &mut [f32],
+) -> bool {
+    let sample = black_box(&TRAJECTORY[0]);
+    let mut output = [0.0; OUTPUTS];
+    let mut ok = true;
+    report(counter, "inference", || ok &= infer::forward(network, sample, memory, &mut output).is_ok());
+    let (mut lower, mut upper) = ([0.0; INPUTS], [0.0; INPUTS]);
+    for (i, x) in sample.iter().enumerate() {
+        lower[i] = x - view.epsilon()[i];
+        upper[i] = x + view.epsilon()[i];
+    }
+    for (name, method) in [("ibp", Method::Ibp), ("crown", Method::Crown), ("crown_full", Method::CrownFull)]
+    {
+        report(counter, name, || ok &= bound_rows(network, &lower, &upper, method, memory));
+    }
+    ok
+}
 
 #[entry]
 fn main() -> ! {
+    static MONITOR: StaticCell<surrogate::Monitor> = StaticCell::new();
+    static MEMORY: StaticCell<[f32; BOUNDS_MEMORY]> = StaticCell::new();
     let counter = board::Counter::new();
-    let (x, mut y) = ([0.25; model::INPUTS], [0.0; model::OUTPUTS]);
-    println!(
-        "inference.instructions {}",
-        counter.instructions_of(|| _ = black_box(model::run(black_box(&x), &mut y)))
-    );
-    println!(
-        "inference.stack_bytes {}",
-        board::stack_bytes_of(|| _ = black_box(model::run(black_box(&x), &mut y)))
-    );
+    let Ok(view) = ArtifactView::new_checked(BYTES) else { board::exit(1) };
+    report(&counter, "load", || _ = black_box(ArtifactView::new_checked(black_box(BYTES))));
+
+    let mut layers = view.layers();
+    let layers: [Option<Layer<'_>>; LAYERS] = core::array::from_fn(|_| layers.next());
+    let layers = layers.map(|layer| layer.unwrap_or_else(|| board::exit(1)));
+    let Ok(network) = Network::new(&layers) else { board::exit(1) };
+    if !stages(&counter, &network, &view, MEMORY.init([0.0; BOUNDS_MEMORY])) {
+        board::exit(2);
+    }
+
+    let Ok(monitor) = surrogate::Monitor::new(view) else { board::exit(1) };
+    let monitor = MONITOR.init(monitor);
+    report(&counter, "step", || _ = black_box(monitor.step(black_box(&TRAJECTORY[0]))));
+    let outside = [f32::MAX; INPUTS];
+    report(&counter, "step_out_of_range", || _ = black_box(monitor.step(black_box(&outside))));
+    println!("monitor.bytes {}", size_of::<surrogate::Monitor>());
     board::exit(0)
 }

@@ -1,21 +1,35 @@
-//! Runs the network on a few samples and logs the outputs through defmt.
+//! The monitor over a recorded encounter: every decision is logged through defmt.
 #![no_std]
 #![no_main]
 
-use certus_firmware::{board, entry, model, samples::Samples};
+use certus_core::{ArtifactView, Status};
+use certus_firmware::{TRAJECTORY, board, entry, surrogate};
+use static_cell::StaticCell;
 
 #[entry]
 fn main() -> ! {
-    let mut samples = Samples::new(1);
-    let (lower, upper) = ([-1.0; model::INPUTS], [1.0; model::INPUTS]);
-    let (mut x, mut y) = ([0.0; model::INPUTS], [0.0; model::OUTPUTS]);
-    for _ in 0..8 {
-        samples.draw(&lower, &upper, &mut x);
-        if model::run(&x, &mut y).is_err() {
-            defmt::error!("the network does not fit its buffers");
-            board::exit(1);
+    static MONITOR: StaticCell<surrogate::Monitor> = StaticCell::new();
+    // The artifact lies in flash and is checked once; from here on nothing of it can fail.
+    let view = match ArtifactView::new_checked(surrogate::BYTES) {
+        Ok(view) => view,
+        Err(error) => {
+            defmt::error!("artifact refused: {}", error);
+            board::exit(1)
         }
-        defmt::info!("{} -> {}", x, y);
+    };
+    let monitor = match surrogate::Monitor::new(view) {
+        Ok(monitor) => MONITOR.init(monitor),
+        Err(error) => {
+            defmt::error!("no monitor: {}", error);
+            board::exit(1)
+        }
+    };
+    let mut certified = 0;
+    for (time, sample) in TRAJECTORY.iter().enumerate() {
+        let decision = monitor.step(sample);
+        certified += usize::from(matches!(decision.status, Status::Certified { .. }));
+        defmt::info!("step {} range {} m: {}", time, sample[0], decision);
     }
+    defmt::info!("{} of {} steps certified", certified, TRAJECTORY.len());
     board::exit(0)
 }
