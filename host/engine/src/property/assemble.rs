@@ -26,7 +26,10 @@ pub fn assemble(
     let choice_count = choices.len();
     let alternatives = expand(choices)?;
     let mut builder = Builder { atoms, declared, inputs, outputs, cells: 0, impossible: None };
-    let shared = builder.gather(&common)?;
+    let shared = builder.gather(&common);
+    if let Some(problem) = builder.empty_input(&shared.bounds, &shared.bounds) {
+        return Err(builder.locate(problem, &shared));
+    }
     let mut cases: Vec<Case> = Vec::new();
     let mut by_box: HashMap<Bounds, usize> = HashMap::new();
     for alternative in alternatives {
@@ -110,7 +113,7 @@ struct Builder<'a> {
 }
 
 impl Builder<'_> {
-    fn gather(&self, conjunction: &Conjunction) -> Result<Part, PropertyError> {
+    fn gather(&self, conjunction: &Conjunction) -> Part {
         let mut part = Part { line: conjunction.first().map(|n| self.atoms.get(*n).line), ..Part::default() };
         for &number in conjunction {
             let atom = self.atoms.get(number);
@@ -123,7 +126,7 @@ impl Builder<'_> {
                 }
             }
         }
-        Ok(part)
+        part
     }
 
     /// The alternative's rows, and its bounds where they are tighter than the shared ones; `None` if it
@@ -134,7 +137,7 @@ impl Builder<'_> {
         conjunction: &Conjunction,
         may_fail: bool,
     ) -> Result<Option<Part>, PropertyError> {
-        let mut part = self.gather(conjunction)?;
+        let mut part = self.gather(conjunction);
         part.bounds.retain(|key, bound| shared.bounds.get(key).is_none_or(|s| is_tighter(bound, s, key.1)));
         let failure = if part.is_false || shared.is_false {
             Some(Problem::Impossible)
@@ -142,10 +145,10 @@ impl Builder<'_> {
             self.empty_input(&shared.bounds, &part.bounds)
         };
         let Some(problem) = failure else { return Ok(Some(part)) };
-        let error = match part.line.or(shared.line) {
-            Some(line) => PropertyError::at(line, problem),
-            None => PropertyError::whole(problem),
-        };
+        if may_fail && self.impossible.is_some() {
+            return Ok(None);
+        }
+        let error = self.locate(problem, if part.line.is_some() { &part } else { shared });
         if !may_fail && !matches!(error.problem(), Some(Problem::Impossible)) {
             return Err(error);
         }
@@ -153,16 +156,21 @@ impl Builder<'_> {
         Ok(None)
     }
 
-    /// An input whose bounds exclude every value.
-    fn empty_input(&self, shared: &Bounds, own: &Bounds) -> Option<Problem> {
-        // Only inputs bounded here can be newly empty; without own bounds all shared ones are looked at.
-        let keys: Vec<usize> = if own.is_empty() {
-            shared.keys().map(|k| k.0).collect()
-        } else {
-            own.keys().map(|k| k.0).collect()
+    fn locate(&self, problem: Problem, part: &Part) -> PropertyError {
+        let line = match &problem {
+            Problem::EmptyBox { input, .. } => self.atoms.last_line_of(*input),
+            _ => part.line,
         };
+        line.map_or_else(
+            || PropertyError::whole(problem.clone()),
+            |line| PropertyError::at(line, problem.clone()),
+        )
+    }
+
+    /// An input that `own` bounds and whose bounds exclude every value.
+    fn empty_input(&self, shared: &Bounds, own: &Bounds) -> Option<Problem> {
         let find = |key| own.get(&key).or_else(|| shared.get(&key));
-        keys.into_iter().find_map(|input| {
+        own.keys().find_map(|&(input, _)| {
             let (lower, upper) = (find((input, false))?, find((input, true))?);
             let order = lower.value.cmp(&upper.value);
             let empty = order.is_gt() || (order.is_eq() && (lower.strict || upper.strict));

@@ -64,6 +64,12 @@ impl Atoms {
         &self.atoms[number as usize]
     }
 
+    /// Line of the last bound of `input`.
+    pub fn last_line_of(&self, input: usize) -> Option<usize> {
+        let bounds = |a: &&Atom| matches!(a.statement, Statement::Bound { input: i, .. } if i == input);
+        self.atoms.iter().rfind(bounds).map(|a| a.line)
+    }
+
     /// Adds `count` to the work.
     ///
     /// # Errors

@@ -10,6 +10,8 @@ mod error;
 mod formula;
 mod linear;
 mod sexpr;
+#[cfg(test)]
+mod tests;
 mod vnnlib;
 mod witness;
 

@@ -173,3 +173,95 @@ fn read_pairs(items: &[Item<'_>], found: &mut Vec<(Variable, f32)>) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::property::parse_vnnlib_str;
+    use crate::{OwnedAffine, OwnedLayer};
+
+    /// `y = (x₀ + x₁, x₀ − x₁)`.
+    fn program() -> Program {
+        let affine =
+            OwnedAffine::Dense { rows: 2, cols: 2, weights: vec![1.0, 1.0, 1.0, -1.0], bias: vec![0.0; 2] };
+        Program::new(vec![OwnedLayer { affine, relu: false }]).unwrap()
+    }
+
+    fn property(assert: &str) -> Property {
+        let bounds = "(assert (>= X_0 0))(assert (<= X_0 0.1))(assert (>= X_1 0))(assert (<= X_1 0.1))";
+        let declared: String =
+            ["X_0", "X_1", "Y_0", "Y_1"].map(|v| format!("(declare-const {v} Real)")).concat();
+        parse_vnnlib_str(&format!("{declared}{bounds}(assert {assert})")).unwrap()
+    }
+
+    #[test]
+    fn a_witness_lies_in_the_decimal_box_and_obeys_strictness() {
+        let equal = property("(>= Y_1 0)");
+        let strict = property("(> Y_1 0)");
+        let check = |p: &Property, x: [f32; 2]| check_witness(&program(), p, &x).is_some();
+        assert!(check(&equal, [0.0625, 0.0625]) && !check(&strict, [0.0625, 0.0625]));
+        assert!(check(&strict, [0.0625f32.next_up(), 0.0625]));
+        // The float nearest to 0.1 is above it.
+        assert!(!check(&equal, [0.1, 0.0]) && check(&equal, [0.1f32.next_down(), 0.0]));
+        assert!(!check(&equal, [f32::NAN, 0.0]));
+    }
+
+    #[test]
+    fn a_row_that_only_one_of_the_meanings_satisfies_gives_no_witness() {
+        // In f32 the sum of these is 1 exactly, in f64 it is above.
+        let (big, small) = (1.0f32, f32::EPSILON / 4.0);
+        let wide = |assert: &str| {
+            let mut p = property(assert);
+            p.cases[0].region.witness_upper = vec![2.0, 2.0];
+            p
+        };
+        let x = [big, small];
+        assert!(check_witness(&program(), &wide("(<= Y_0 1)"), &x).is_none());
+        assert!(check_witness(&program(), &wide("(> Y_0 1)"), &x).is_none());
+        assert!(check_witness(&program(), &wide("(>= Y_0 1)"), &x).is_some());
+    }
+
+    #[test]
+    fn rows_are_compared_exactly_where_f64_sums_round() {
+        let row = |rhs| Row { coefficients: vec![1.0, 1.0], rhs_lower: rhs, rhs_upper: rhs, strict: false };
+        // 2⁶⁰ + 1 rounds to 2⁶⁰ in f64.
+        let y = [2f64.powi(60), 1.0];
+        assert!(!row(2f64.powi(60)).holds(&y));
+        assert!(row(2f64.powi(60).next_up()).holds(&y));
+        assert!(!row(0.0).holds(&[f64::NAN, 0.0]) && !row(0.0).holds(&[f64::NEG_INFINITY, 0.0]));
+        assert!(row(f64::from_bits(1)).holds(&[f64::from_bits(1), 0.0]));
+    }
+
+    #[test]
+    fn the_written_form_reads_back_bit_for_bit_as_f32_and_as_f64() {
+        let witness = Witness { input: vec![0.1, -0.0, f32::from_bits(1), f32::MAX], output: vec![-1e-30] };
+        let text = witness.to_string();
+        assert!(text.starts_with("sat\n((X_0 0.10000000149011612)\n(X_1 -0)\n"), "{text}");
+        assert!(text.ends_with("))\n"));
+        let back = parse_witness(&text).unwrap();
+        let bits = |v: &[f32]| v.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        assert_eq!(bits(&back.input), bits(&witness.input));
+        assert_eq!(bits(&back.output), bits(&witness.output));
+        let first = text.split_whitespace().nth(2).unwrap().trim_end_matches(')');
+        assert_eq!(first.parse::<f64>().unwrap(), f64::from(0.1f32));
+    }
+
+    #[test]
+    fn what_is_no_counterexample_is_refused() {
+        for text in [
+            "",
+            "unsat",
+            "sat",
+            "sat\n((X_0 1) (X_2 2))",
+            "sat ((X_0))",
+            "sat ((X_0 a))",
+            "((X_0 1)) ((Y_0 1))",
+        ] {
+            assert!(parse_witness(text).is_err(), "{text}");
+        }
+        assert_eq!(
+            parse_witness("((Y_0 2) (X_0 1))").unwrap(),
+            Witness { input: vec![1.0], output: vec![2.0] }
+        );
+    }
+}
