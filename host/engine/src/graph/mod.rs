@@ -12,6 +12,8 @@ mod network;
 pub mod onnx;
 mod ops;
 mod tensor;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 
