@@ -18,3 +18,8 @@ pub fn certus_data(test: &str) -> Option<PathBuf> {
     assert!(root.join("golden").is_dir(), "CERTUS_DATA={} holds no folder `golden`", root.display());
     Some(root)
 }
+
+/// The examples of `docs/monitor.md`, run as documentation tests.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/monitor.md")]
+pub mod monitor_document {}
