@@ -1,6 +1,8 @@
 //! Writes `memory.x` for the target and passes the linker scripts of its runtime crate.
 
-use std::{env, fs, path::PathBuf};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 /// Cortex-M on an MPS2 board, budgeted as a part with 1 MiB of flash and 128 KiB of RAM. The stack
 /// lies below all data: an overflow runs off the start of RAM and faults, it never reaches `.bss`.
@@ -47,18 +49,32 @@ fn main() {
     println!("cargo:rustc-link-arg-bins=-Tlink.x");
     println!("cargo:rustc-link-arg-bins=-Tdefmt.x");
     println!("cargo:rerun-if-changed=build.rs");
-    fs::write(out.join("trajectory.rs"), trajectory()).expect("OUT_DIR is writable");
-    println!("cargo:rerun-if-changed={TRAJECTORY}");
+    embed(&out);
 }
 
-const TRAJECTORY: &str = "../assets/trajectory.csv";
+/// Names the exported module of the artifact and the states that the programs run on: those of this
+/// folder, or those of the folder in `CERTUS_ARTIFACT` (`surrogate.rs`, `surrogate.crts`, `trajectory.csv`).
+fn embed(out: &Path) {
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    println!("cargo:rerun-if-env-changed=CERTUS_ARTIFACT");
+    let (module, states) = match env::var_os("CERTUS_ARTIFACT").map(|folder| here.join(folder)) {
+        Some(folder) => (folder.join("surrogate.rs"), folder.join("trajectory.csv")),
+        None => (here.join("artifact/surrogate.rs"), here.join("../assets/trajectory.csv")),
+    };
+    let module = module.canonicalize().unwrap_or_else(|e| panic!("{}: {e}", module.display()));
+    let source = format!("#[path = {module:?}]\npub mod surrogate;\n");
+    fs::write(out.join("embedded.rs"), source).expect("OUT_DIR is writable");
+    fs::write(out.join("trajectory.rs"), trajectory(&states)).expect("OUT_DIR is writable");
+    println!("cargo:rerun-if-changed={}", states.display());
+}
 
-/// The recorded states as a Rust expression: the device carries floats, not text.
-fn trajectory() -> String {
-    let text = fs::read_to_string(TRAJECTORY).expect("the recorded states are part of the repository");
+/// The states as a Rust expression: the device carries floats, not text.
+fn trajectory(states: &Path) -> String {
+    let text = fs::read_to_string(states).unwrap_or_else(|e| panic!("{}: {e}", states.display()));
     let rows = text.lines().skip(1).filter(|line| !line.is_empty()).map(|line| {
-        let values: Vec<f32> = line.split(',').map(|v| v.trim().parse().expect("a number")).collect();
-        format!("{values:?}")
+        let values = line.split(',').map(|v| v.trim().parse().expect("a number"));
+        let bits: Vec<String> = values.map(|v: f32| format!("f32::from_bits({:#x})", v.to_bits())).collect();
+        format!("[{}]", bits.join(", "))
     });
     format!("&[{}]", rows.collect::<Vec<_>>().join(",\n"))
 }

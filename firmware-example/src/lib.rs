@@ -4,8 +4,8 @@
 pub mod board;
 pub mod replay;
 pub mod samples;
-#[path = "../artifact/surrogate.rs"]
-pub mod surrogate;
+// `surrogate`, the module that `certus export` wrote beside the artifact.
+include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
