@@ -41,7 +41,8 @@ fn certificate_file(directory: &Path, change: impl FnOnce(&mut CertificateFile))
     let program = graph::load_program(&asset("surrogate.onnx")).expect("bundled");
     let state = [3899.0f32, 0.7207, -1.8598, 35.6, 45.3];
     let output = program.eval_f32(&state);
-    let class = (0..5).max_by(|a, b| output[usize::from(*a)].total_cmp(&output[usize::from(*b)])).expect("five");
+    let class =
+        (0..5).max_by(|a, b| output[usize::from(*a)].total_cmp(&output[usize::from(*b)])).expect("five");
     let mut file = CertificateFile {
         network: network_digest(&program).expect("fits"),
         spec: OwnedSpec::ArgMax,

@@ -514,3 +514,26 @@ fn owner_and_borrower_say_the_same_and_capacities_are_checked() {
     let fewer = MonitorRef::new(view, &layers[1..], &mut memory).err();
     assert_eq!(fewer, Some(MonitorError::LayerTable));
 }
+
+#[test]
+fn worst_case_operations_are_those_counted_by_hand() {
+    let dense = |rows: usize, cols: usize, relu| OwnedLayer {
+        affine: OwnedAffine::Dense { rows, cols, weights: vec![0.5; rows * cols], bias: vec![0.0; rows] },
+        relu,
+    };
+    // 2 → 4 → 3 → 5: 8 + 12 + 15 = 35 products forward.
+    let program =
+        Program::new(vec![dense(4, 2, true), dense(3, 4, true), dense(5, 3, false)]).expect("a network");
+    let products = |live| {
+        let artifact = artifact(program.clone(), vec![0.0; 2], OwnedSpec::ArgMax, live);
+        with_monitor(&artifact, |monitor| certus_core::monitor::worst_case_ops(monitor.view()))
+    };
+    let off = products(LiveBounds::Off);
+    assert_eq!((off.inference.multiply_adds, off.bounds.multiply_adds), (35, 0));
+    // Intervals: centre, radius and magnitude per weight; an IBP row reads outputs only.
+    assert_eq!(products(LiveBounds::Ibp).bounds.multiply_adds, 3 * 35);
+    // Four rows back through 35 weights and the 2 inputs.
+    assert_eq!(products(LiveBounds::Crown).bounds.multiply_adds, 3 * 35 + 4 * (35 + 2));
+    // Also two rows for each of 3 neurons through 8 + 12 weights and the 2 inputs.
+    assert_eq!(products(LiveBounds::CrownFull).bounds.multiply_adds, 3 * 35 + 4 * (35 + 2) + 6 * (20 + 2));
+}
