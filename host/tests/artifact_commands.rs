@@ -36,7 +36,7 @@ fn refusal(args: &[&str]) -> String {
     message
 }
 
-/// Certificates (not proved, but well formed) around the first state of the bundled network.
+/// A certificate with a proof of one leaf around the first state of the bundled network.
 fn certificate_file(directory: &Path, change: impl FnOnce(&mut CertificateFile)) -> PathBuf {
     let program = graph::load_program(&asset("surrogate.onnx")).expect("bundled");
     let state = [3899.0f32, 0.7207, -1.8598, 35.6, 45.3];
@@ -47,12 +47,13 @@ fn certificate_file(directory: &Path, change: impl FnOnce(&mut CertificateFile))
         network: network_digest(&program).expect("fits"),
         spec: OwnedSpec::ArgMax,
         certificates: vec![RegionCertificate {
-            lower: state.map(|x| x - 0.1).to_vec(),
-            upper: state.map(|x| x + 0.1).to_vec(),
+            lower: state.map(|x| x - 0.001).to_vec(),
+            upper: state.map(|x| x + 0.001).to_vec(),
             claim: Claim::Class(class),
-            bound: 0.1,
+            bound: 0.001,
             meanings: Meanings::BOTH,
-            proof: Some(vec![1, 2, 3]),
+            // A leaf that names the only row of each of four disjuncts and the default slopes.
+            proof: Some(vec![3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]),
         }],
     };
     change(&mut file);
@@ -76,7 +77,7 @@ fn an_export_is_repeatable_inspected_checked_and_monitored() {
             "--regions",
             text(&regions),
             "--epsilon",
-            "0.01",
+            "0.0001",
             "--note",
             "time=2026-01-01T00:00:00Z",
             "--rust",
@@ -98,7 +99,9 @@ fn an_export_is_repeatable_inspected_checked_and_monitored() {
 
     let check =
         certus(&["export", "--check", text(&paths[0]), "--net", text(&net), "--samples", text(&states)]);
-    assert!(stdout(&check).contains("outputs agree bit for bit on 300 samples"));
+    let check = stdout(&check);
+    assert!(check.contains("outputs agree bit for bit on 300 samples"), "{check}");
+    assert!(check.contains("1 certificates by their stored proofs, 0 by"), "{check}");
 
     let monitor = stdout(&certus(&["monitor", text(&paths[0]), "--input", text(&states), "--json"]));
     let lines: Vec<Value> = monitor.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
@@ -136,6 +139,32 @@ fn an_artifact_of_another_network_fails_its_check() {
     let report = String::from_utf8(check.stdout).expect("UTF-8");
     assert!(report.contains("FAILED the network is that of"), "{report}");
     assert!(report.contains("FAILED outputs on sample"), "{report}");
+}
+
+#[test]
+fn a_false_certificate_fails_its_check_with_a_proof_and_without() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let artifact = directory.path().join("a.crts");
+    let (net, states) = (asset("surrogate.onnx"), asset("states.csv"));
+    let check = |file: &Path, options: &[&str]| {
+        let mut args = vec!["export", text(&net), "--samples", text(&states), "--regions", text(file)];
+        args.extend(["--out", text(&artifact)]);
+        args.extend(options);
+        stdout(&certus(&args));
+        let check = certus(&["export", "--check", text(&artifact), "--net", text(&net)]);
+        (check.status.code(), String::from_utf8(check.stdout).expect("UTF-8"))
+    };
+    let too_large = certificate_file(directory.path(), |file| file.certificates[0].bound = 1e6);
+    let (code, report) = check(&too_large, &[]);
+    assert!(code == Some(1) && report.contains("FAILED certificate 0: the bound does not prove"), "{report}");
+    let other_class = certificate_file(directory.path(), |file| {
+        let Claim::Class(class) = file.certificates[0].claim else { unreachable!("a class") };
+        file.certificates[0].claim = Claim::Class((class + 1) % 5);
+    });
+    let (code, report) = check(&other_class, &["--strip-proofs"]);
+    assert!(code == Some(1) && report.contains("FAILED certificate 0: no proof is stored"), "{report}");
+    let (code, report) = check(&certificate_file(directory.path(), |_| {}), &["--strip-proofs"]);
+    assert!(code == Some(0) && report.contains("0 certificates by their stored proofs, 1 by"), "{report}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use certus::core::ArtifactView;
 use certus::core::artifact::LiveBounds;
 use certus::engine::Program;
 use certus::engine::certify::artifact::network_digest;
-use certus::engine::certify::check::{self, Computation};
+use certus::engine::certify::check::{self, CertificateCheck, Computation};
 use certus::engine::certify::region::to_hex;
 use certus::engine::certify::rust_module::rust_module;
 use certus::engine::certify::{
@@ -291,8 +291,24 @@ fn check_file(
             writeln!(out, "FAILED outputs on sample {sample} differ, by {by}")?;
         }
     }
-    let (again, rest) = (report.bounded_again, report.not_bounded.len());
-    writeln!(out, "ok     {again} certificates found again by the device's own bounds, {rest} beyond them")?;
+    let count = |check: CertificateCheck| report.certificates.iter().filter(|c| **c == check).count();
+    let (proved, bounded) = (count(CertificateCheck::Proved), count(CertificateCheck::Bounded));
+    writeln!(
+        out,
+        "ok     {proved} certificates by their stored proofs, {bounded} by the device's own bounds"
+    )?;
+    for (index, check) in report.certificates.iter().enumerate() {
+        match check {
+            CertificateCheck::Rejected(why) => writeln!(out, "FAILED certificate {index}: {why}")?,
+            CertificateCheck::Open => {
+                writeln!(
+                    out,
+                    "FAILED certificate {index}: no proof is stored, and the device's own bounds do not show it"
+                )?;
+            }
+            CertificateCheck::Proved | CertificateCheck::Bounded => {}
+        }
+    }
     Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

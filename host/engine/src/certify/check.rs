@@ -3,10 +3,13 @@
 
 use certus_core::artifact::{Claim, Region, Spec};
 use certus_core::bounds::{self, Method};
+use certus_core::proof::Rejection;
 use certus_core::{ArtifactError, ArtifactView, Layer, Network, infer};
 
 use super::artifact::{Artifact, EmitError};
 use super::naive;
+use super::region::RegionCertificate;
+use super::region_proof::check_proof;
 use crate::program::Program;
 
 /// Which computation gave other bits than the program on the host.
@@ -29,16 +32,29 @@ pub struct CheckReport {
     pub samples: usize,
     /// The first sample whose outputs differ in a bit, and where.
     pub mismatch: Option<(usize, Computation)>,
-    /// Certificates with a bound that was found again by the device's own bounds.
-    pub bounded_again: usize,
-    /// Certificates that the device's bounds alone cannot show; indices.
-    pub not_bounded: Vec<usize>,
+    /// What became of each certificate.
+    pub certificates: Vec<CertificateCheck>,
+}
+
+/// What became of one certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CertificateCheck {
+    /// The stored proof was run again and accepted.
+    Proved,
+    /// The stored proof was rejected.
+    Rejected(Rejection),
+    /// No proof is stored, but the device's own bounds show the claim on the whole box.
+    Bounded,
+    /// No proof is stored, and the device's own bounds do not show the claim.
+    Open,
 }
 
 impl CheckReport {
     /// Whether nothing that was checked failed.
     pub fn passed(&self) -> bool {
-        self.canonical && self.same_network && self.mismatch.is_none()
+        let shown =
+            |check: &CertificateCheck| matches!(check, CertificateCheck::Proved | CertificateCheck::Bounded);
+        self.canonical && self.same_network && self.mismatch.is_none() && self.certificates.iter().all(shown)
     }
 }
 
@@ -116,7 +132,7 @@ fn bound_again(
     Some(smallest)
 }
 
-/// Compares the artifact with `program` on `samples` and bounds its certificates again.
+/// Compares the artifact with `program` on `samples` and judges its certificates again, the stored proofs against `program`.
 ///
 /// # Errors
 /// [`CheckError`] if the comparison itself is impossible; what it finds is in the report.
@@ -133,21 +149,23 @@ pub fn check(
     let layers: Vec<_> = view.layers().collect();
     let network = Network::new(&layers).map_err(ArtifactError::Network)?;
     let mut memory = vec![0.0; bounds::memory_len(&network, Method::CrownFull)];
-    let proved = |region: &Region<'_>, memory: &mut [f32]| {
-        bound_again(&network, region, view.spec(), memory).is_some_and(|bound| bound > 0.0)
+    let mut judge = |(region, certificate): (Region<'_>, &RegionCertificate)| match &certificate.proof {
+        Some(proof) => match check_proof(program, &artifact.settings.spec, certificate, proof) {
+            Ok(_) => CertificateCheck::Proved,
+            Err(rejection) => CertificateCheck::Rejected(rejection),
+        },
+        None => match bound_again(&network, &region, view.spec(), &mut memory) {
+            Some(bound) if bound > 0.0 => CertificateCheck::Bounded,
+            _ => CertificateCheck::Open,
+        },
     };
-    let not_bounded: Vec<_> = view
-        .regions()
-        .enumerate()
-        .filter_map(|(index, region)| (!proved(&region, &mut memory)).then_some(index))
-        .collect();
+    let certificates = view.regions().zip(&artifact.certificates).map(&mut judge).collect();
     Ok(CheckReport {
         canonical: artifact.emit()? == view.bytes(),
         same_network: same_constants(&artifact.program, program),
         samples: samples.len(),
         mismatch: compare(program, &layers, samples),
-        bounded_again: view.region_count() - not_bounded.len(),
-        not_bounded,
+        certificates,
     })
 }
 

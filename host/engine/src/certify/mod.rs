@@ -8,6 +8,7 @@ pub mod artifact;
 pub mod check;
 pub mod naive;
 pub mod region;
+pub mod region_proof;
 pub mod rust_module;
 
 pub use aligned::AlignedBytes;

@@ -18,11 +18,11 @@ pub struct RegionCertificate {
     pub upper: Vec<f32>,
     /// What was proved.
     pub claim: Claim,
-    /// Proved lower bound of the margin (the smallest row) on the box; positive and finite.
+    /// Proved: the margin (the smallest row) is above this on the box; positive and finite.
     pub bound: f32,
     /// For which meanings of the network.
     pub meanings: Meanings,
-    /// Bytes that the proof checker accepts, if kept.
+    /// Bytes that [`super::region_proof::check_proof`] accepts, if kept.
     pub proof: Option<Vec<u8>>,
 }
 
