@@ -1,0 +1,42 @@
+//! Any bytes as an ONNX model: import and lowering are total, and where a network comes out, the graph
+//! and the lowered program agree and the exported program loads back the same.
+#![no_main]
+
+use certus_engine::graph::{Network, parse_onnx_bytes, to_onnx};
+use certus_engine::{OwnedAffine, Program};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(network) = parse_onnx_bytes(bytes, "fuzz") else { return };
+    let Ok(program) = network.lower() else { return };
+    if program.layers().len() <= 16 && width(&program) <= 256 {
+        compare(&network, &program);
+        let back = parse_onnx_bytes(&to_onnx(&program).to_bytes(), "back").and_then(|n| n.lower());
+        assert_eq!(format!("{:?}", back.expect("what export writes, import reads")), format!("{program:?}"));
+    }
+});
+
+fn width(program: &Program) -> usize {
+    program.layers().iter().fold(program.inputs(), |w, l| match &l.affine {
+        OwnedAffine::Dense { rows, .. } => w.max(*rows),
+        OwnedAffine::Scale { scale, .. } => w.max(scale.len()),
+    })
+}
+
+/// Both evaluations at one point, up to rounding relative to the largest magnitude that can arise.
+fn compare(network: &Network, program: &Program) {
+    let x = vec![0.5f64; program.inputs()];
+    let sum = |values: &[f32]| values.iter().map(|v| f64::from(v.abs())).sum::<f64>();
+    let magnitude = program.layers().iter().fold(x.len() as f64, |m, l| match &l.affine {
+        OwnedAffine::Dense { weights, bias, .. } => m * (1.0 + sum(weights)) + sum(bias),
+        OwnedAffine::Scale { scale, shift } => m * (1.0 + sum(scale)) + sum(shift),
+    });
+    if !magnitude.is_finite() {
+        return;
+    }
+    let (graph, lowered) = (network.eval(&x), program.eval_f64(&x));
+    assert_eq!(graph.len(), lowered.len());
+    for (a, b) in graph.iter().zip(&lowered) {
+        assert!((a - b).abs() <= 1e-10 * magnitude, "{a} {b} {magnitude}");
+    }
+}

@@ -1,0 +1,40 @@
+//! Any text as a VNN-LIB property, and as a counterexample file: parsing is total, and what comes out keeps
+//! the invariants that proofs and witnesses stand on.
+#![no_main]
+
+use certus_engine::property::{Property, parse_vnnlib_str, parse_witness};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    if let Ok(property) = parse_vnnlib_str(text) {
+        check(&property);
+    }
+    if let Ok(witness) = parse_witness(text) {
+        let back = parse_witness(&witness.to_string()).expect("what is written, is read");
+        assert_eq!(format!("{back:?}"), format!("{witness:?}"));
+    }
+});
+
+fn check(property: &Property) {
+    assert!(property.inputs > 0 && property.outputs > 0 && !property.cases.is_empty());
+    for case in &property.cases {
+        let region = &case.region;
+        for i in 0..property.inputs {
+            let (lower, upper) = (region.lower[i], region.upper[i]);
+            assert!(lower.is_finite() && upper.is_finite() && lower <= upper);
+            assert!(f64::from(region.witness_lower[i]) >= lower);
+            assert!(f64::from(region.witness_upper[i]) <= upper);
+        }
+        assert!(!case.disjuncts.is_empty());
+        for row in case.disjuncts.iter().flat_map(|d| &d.rows) {
+            assert_eq!(row.coefficients.len(), property.outputs);
+            assert!(
+                row.coefficients.iter().all(|c| c.is_finite()) && row.coefficients.iter().any(|c| *c != 0.0)
+            );
+            assert!(row.rhs_lower <= row.rhs_upper);
+            assert!(row.rhs_lower == row.rhs_upper || row.rhs_lower.next_up() == row.rhs_upper);
+        }
+        assert!(case.disjuncts.iter().all(|d| !d.rows.is_empty()));
+    }
+}
