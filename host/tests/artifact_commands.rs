@@ -122,7 +122,16 @@ fn an_artifact_of_another_network_fails_its_check() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let artifact = directory.path().join("a.crts");
     let (net, states) = (asset("surrogate.onnx"), asset("states.csv"));
-    stdout(&certus(&["export", text(&net), "--samples", text(&states), "--out", text(&artifact)]));
+    stdout(&certus(&[
+        "export",
+        text(&net),
+        "--samples",
+        text(&states),
+        "--epsilon",
+        "0.01",
+        "--out",
+        text(&artifact),
+    ]));
     let mut parsed =
         certus_engine::certify::Artifact::parse(&fs::read(&artifact).expect("written")).expect("read back");
     let mut layers = parsed.program.layers().to_vec();
@@ -147,7 +156,8 @@ fn a_false_certificate_fails_its_check_with_a_proof_and_without() {
     let artifact = directory.path().join("a.crts");
     let (net, states) = (asset("surrogate.onnx"), asset("states.csv"));
     let check = |file: &Path, options: &[&str]| {
-        let mut args = vec!["export", text(&net), "--samples", text(&states), "--regions", text(file)];
+        let mut args =
+            vec!["export", text(&net), "--epsilon", "0", "--samples", text(&states), "--regions", text(file)];
         args.extend(["--out", text(&artifact)]);
         args.extend(options);
         stdout(&certus(&args));
@@ -179,7 +189,7 @@ fn bad_input_is_one_line_and_leaves_nothing_behind() {
     let (net, states) = (asset("surrogate.onnx"), asset("states.csv"));
     let (net, states) = (text(&net), text(&states));
     let good = root.join("good.crts");
-    stdout(&certus(&["export", net, "--samples", states, "--out", text(&good)]));
+    stdout(&certus(&["export", net, "--samples", states, "--epsilon", "0", "--out", text(&good)]));
     let bytes = fs::read(&good).expect("written");
     let mut damaged = bytes.clone();
     damaged[200] ^= 1;
@@ -207,30 +217,40 @@ fn bad_input_is_one_line_and_leaves_nothing_behind() {
         (&["monitor", good, "--input", &short], "short.csv:2: 2 columns where 5 are needed"),
         (&["monitor", good, "--input", &word], "word.csv:2: `x` is not a number"),
         (&["monitor", &damaged, "--input", states], "damaged.crts: section 1"),
-        (&["export", net, "--out", out], "--range: or --samples is needed"),
+        (&["export", net, "--epsilon", "0", "--out", out], "--range: or --samples is needed"),
         (&["export", net, "--samples", states, "--epsilon", "-1", "--out", out], "--epsilon: -1"),
         (
             &["export", net, "--samples", states, "--epsilon", &three, "--out", out],
             "holds 3 rows, one is needed",
         ),
-        (&["export", net, "--range", &three, "--out", out], "holds 3 rows, lower and upper are needed"),
-        (&["export", net, "--range", &crossed, "--out", out], "the input range of feature 0 is empty"),
         (
-            &["export", net, "--samples", states, "--regions", &garbage, "--out", out],
+            &["export", net, "--range", &three, "--epsilon", "0", "--out", out],
+            "holds 3 rows, lower and upper are needed",
+        ),
+        (
+            &["export", net, "--range", &crossed, "--epsilon", "0", "--out", out],
+            "the input range of feature 0 is empty",
+        ),
+        (
+            &["export", net, "--samples", states, "--regions", &garbage, "--epsilon", "0", "--out", out],
             "garbage: not a certificate file",
         ),
         (
-            &["export", net, "--samples", states, "--regions", &other, "--out", out],
+            &["export", net, "--samples", states, "--regions", &other, "--epsilon", "0", "--out", out],
             "is about another network",
         ),
         (
-            &["export", net, "--samples", states, "--regions", &outside, "--out", out],
+            &["export", net, "--samples", states, "--regions", &outside, "--epsilon", "0", "--out", out],
             "the class of certificate 0",
         ),
-        (&["export", net, "--samples", states, "--note", "nothing", "--out", out], "is not KEY=VALUE"),
-        (&["export", net, "--samples", states, "--out", &nowhere], "cannot write"),
-        (&["export", net, "--samples", states, "--out", &root_text], "is a directory"),
-        (&["export", &garbage, "--samples", states, "--out", out], "garbage"),
+        (
+            &["export", net, "--samples", states, "--note", "nothing", "--epsilon", "0", "--out", out],
+            "is not KEY=VALUE",
+        ),
+        (&["export", net, "--samples", states, "--epsilon", "0", "--out", &nowhere], "cannot write"),
+        (&["export", net, "--samples", states, "--epsilon", "0", "--out", &root_text], "is a directory"),
+        (&["export", &garbage, "--samples", states, "--epsilon", "0", "--out", out], "garbage"),
+        (&["export", net, "--samples", states, "--out", out], "--epsilon"),
         (&["export", "--check", good], "needs the network too"),
         (&["export", "--check", &damaged, "--net", net], "damaged.crts: section 1"),
     ];

@@ -1,5 +1,7 @@
 //! What the monitor says is true: no attack breaks what it certifies, no awkward float confuses it.
 
+use std::path::{Path, PathBuf};
+
 use certus_core::artifact::{Claim, LiveBounds, Meanings};
 use certus_core::bounds::{self, Method};
 use certus_core::monitor::{MonitorRef, memory_len};
@@ -7,7 +9,8 @@ use certus_core::{ArtifactView, Decision, Evidence, Fault, Monitor, MonitorError
 use certus_engine::certify::{
     AlignedBytes, Artifact, InputRange, MonitorSettings, OwnedSpec, RegionCertificate, naive,
 };
-use certus_engine::{OwnedAffine, OwnedLayer, Program};
+use certus_engine::{OwnedAffine, OwnedLayer, Program, graph};
+use certus_tests::certus_data;
 use certus_tests::random::Random;
 use num_rational::BigRational;
 use num_traits::{Signed, Zero};
@@ -183,6 +186,93 @@ fn no_attack_breaks_what_live_bounds_certify() {
         certified > 100 && refused > 20,
         "{certified} certified, {refused} not: too one-sided to mean anything"
     );
+}
+
+/// Samples `program` near `samples` and attacks what CROWN certifies there, with epsilon growing by
+/// factors of four; returns how many balls were certified and how many not.
+fn attack_network(
+    program: &Program,
+    samples: &[Vec<f32>],
+    range: InputRange,
+    spec: &OwnedSpec,
+    epsilon: f32,
+) -> (usize, usize) {
+    let mut random = Random::new(5);
+    let sign = if *spec == OwnedSpec::ArgMin { -1.0 } else { 1.0 };
+    let (mut certified, mut refused) = (0, 0);
+    for step in 0..5 {
+        let size = epsilon * 4f32.powi(step);
+        let spread = range.lower.iter().zip(&range.upper).map(|(l, u)| size * (u - l)).collect::<Vec<_>>();
+        let mut artifact = artifact(program.clone(), spread.clone(), spec.clone(), LiveBounds::CrownFull);
+        artifact.range = range.clone();
+        let reach: Vec<f64> = spread.iter().copied().map(f64::from).collect();
+        with_monitor(&artifact, |monitor| {
+            for sample in samples {
+                let decision = monitor.step(sample);
+                match decision.status {
+                    Status::Certified { .. } => {
+                        let class = usize::from(decision.class.expect("a class specification"));
+                        attack(program, sample, &reach, class, sign, &mut random);
+                        certified += 1;
+                    }
+                    Status::NotCertified { .. } => refused += 1,
+                    other => panic!("{other:?}"),
+                }
+            }
+        });
+    }
+    (certified, refused)
+}
+
+#[test]
+fn no_attack_breaks_what_is_certified_along_the_bundled_encounter() {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    let program = graph::load_program(&assets.join("surrogate.onnx")).expect("bundled");
+    let samples = certus::csv::read_rows(&assets.join("trajectory.csv"), program.inputs()).expect("bundled");
+    let fold = |start: f32, pick: fn(f32, f32) -> f32| -> Vec<f32> {
+        (0..program.inputs()).map(|feature| samples.iter().map(|s| s[feature]).fold(start, pick)).collect()
+    };
+    let range = InputRange { lower: fold(f32::INFINITY, f32::min), upper: fold(f32::NEG_INFINITY, f32::max) };
+    let some: Vec<_> = samples.into_iter().step_by(5).collect();
+    let counts = attack_network(&program, &some, range, &OwnedSpec::ArgMax, 1e-4);
+    println!("{counts:?}");
+    assert!(counts.0 > 100 && counts.1 > 10, "{counts:?}: too one-sided to mean anything");
+}
+
+#[test]
+fn no_attack_breaks_what_is_certified_on_the_acas_networks() {
+    let Some(data) = certus_data("acas monitor") else { return };
+    let folder = data.join("benchmarks/vnncomp2021/acasxu");
+    let mut random = Random::new(6);
+    let (mut certified, mut refused) = (0, 0);
+    let mut names: Vec<_> = walk(&folder);
+    names.sort();
+    assert_eq!(names.len(), 45, "{}", folder.display());
+    for name in names.iter().step_by(9) {
+        let program = graph::load_program(name).expect("an ACAS network");
+        let range = InputRange { lower: vec![-0.5; 5], upper: vec![0.5; 5] };
+        let samples: Vec<Vec<f32>> =
+            (0..20).map(|_| (0..5).map(|_| random.between(-0.5, 0.5)).collect()).collect();
+        let some: Vec<_> = samples.into_iter().step_by(5).collect();
+        let counts = attack_network(&program, &some, range, &OwnedSpec::ArgMin, 3e-4);
+        (certified, refused) = (certified + counts.0, refused + counts.1);
+    }
+    println!("{certified} certified, {refused} not");
+    assert!(
+        certified > 50 && refused > 10,
+        "{certified} certified, {refused} not: too one-sided to mean anything"
+    );
+}
+
+/// The networks below `folder`.
+fn walk(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("readable").path());
+    entries
+        .flat_map(|path| {
+            let is_network = path.to_string_lossy().contains(".onnx");
+            if path.is_dir() { walk(&path) } else { Vec::from_iter(is_network.then_some(path)) }
+        })
+        .collect()
 }
 
 /// The largest box `[x − half, x + half]` of `halves` on which the class of `x` is bounded by CROWN.

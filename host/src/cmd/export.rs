@@ -44,8 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "CSV")]
     samples: Option<PathBuf>,
     /// Radius of the ball, raw units: one number, or a CSV with one row of one number per feature.
-    #[arg(long, value_name = "E|CSV", default_value = "0", allow_negative_numbers = true)]
-    epsilon: String,
+    #[arg(long, value_name = "E|CSV", required_unless_present = "check", allow_negative_numbers = true)]
+    epsilon: Option<String>,
     /// What is certified, where no certificates say so.
     #[arg(long, value_enum)]
     spec: Option<SpecName>,
@@ -130,7 +130,7 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
         minor: Artifact::MINOR,
         range: input_range(args, &program, &certificates)?,
         settings: MonitorSettings {
-            epsilon: epsilon(&args.epsilon, program.inputs())?,
+            epsilon: epsilon(args.epsilon.as_deref().unwrap_or("0"), program.inputs())?,
             spec: spec(args.spec, certificate_spec)?,
             live_bounds: args.bounds.live_bounds(),
         },

@@ -239,3 +239,83 @@ impl CertificateFile {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn finite() -> impl Strategy<Value = f32> {
+        prop_oneof![
+            any::<f32>().prop_filter("finite", |x| x.is_finite()),
+            Just(-0.0),
+            Just(f32::from_bits(1))
+        ]
+    }
+
+    fn certificate() -> impl Strategy<Value = RegionCertificate> {
+        let ends = || prop::collection::vec(finite(), 0..4);
+        let claim = prop_oneof![Just(Claim::Rows), any::<u16>().prop_map(Claim::Class)];
+        let proof = prop::option::of(prop::collection::vec(any::<u8>(), 0..20));
+        (ends(), ends(), claim, finite(), 1u8..4, proof).prop_map(
+            |(lower, upper, claim, bound, bits, proof)| {
+                let meanings = Meanings::from_bits(bits).expect("known bits");
+                RegionCertificate { lower, upper, claim, bound, meanings, proof }
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn json_gives_back_every_bit(
+            network: [u8; 32],
+            certificates in prop::collection::vec(certificate(), 0..4),
+            rows in prop::option::of((prop::collection::vec(finite(), 0..4), prop::collection::vec(finite(), 0..4))),
+        ) {
+            let spec = match rows {
+                Some((coefficients, constants)) => OwnedSpec::Rows { coefficients, constants },
+                None => OwnedSpec::ArgMin,
+            };
+            let file = CertificateFile { network, spec, certificates };
+            let back = CertificateFile::from_json(&file.to_json()).expect("reads what it wrote");
+            // Debug tells −0 from 0, equality does not.
+            prop_assert_eq!(format!("{back:?}"), format!("{file:?}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_file_is_refused_with_its_place() {
+        let good = CertificateFile {
+            network: [7; 32],
+            spec: OwnedSpec::ArgMax,
+            certificates: vec![RegionCertificate {
+                lower: vec![0.5],
+                upper: vec![1.5],
+                claim: Claim::Class(1),
+                bound: 0.25,
+                meanings: Meanings::BOTH,
+                proof: Some(vec![1]),
+            }],
+        }
+        .to_json();
+        let cases = [
+            ("{", "", "line 2 column 10"),
+            ("\"version\": 1", "\"version\": 2", "version 2 is not"),
+            ("0707", "07zz", "64 hexadecimal digits"),
+            ("0707", "", "64 hexadecimal digits"),
+            ("0.25", "0.1", "certificate 0: `bound` is no f32 value"),
+            ("0.5", "1e300", "certificate 0: an element of `lower` is no f32 value"),
+            ("\"AQ==\"", "\"*\"", "certificate 0: `proof` is not base64"),
+            ("\"real\"", "\"reel\"", "unknown variant `reel`"),
+            ("\"bound\"", "\"bond\"", "unknown field `bond`"),
+            ("\"argmax\"", "\"most\"", "unknown variant `most`"),
+        ];
+        for (from, to, expected) in cases {
+            let text = good.replacen(from, to, 1);
+            assert_ne!(text, good, "{from}");
+            let found = CertificateFile::from_json(&text).expect_err(from).to_string();
+            assert!(found.contains(expected), "expected `{expected}`, found `{found}`");
+            assert_eq!(found.lines().count(), 1);
+        }
+    }
+}
