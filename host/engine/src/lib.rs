@@ -11,5 +11,7 @@ pub mod file;
 pub mod graph;
 pub mod program;
 pub mod property;
+pub mod search;
+pub mod verify;
 
 pub use program::{OwnedAffine, OwnedLayer, Program};

@@ -1,0 +1,9 @@
+//! What every search shares: a budget of time, the tree of splits, a pool of open domains for several threads, progress.
+
+pub mod budget;
+pub mod pool;
+pub mod tree;
+
+pub use budget::{Budget, Progress, Silent, Snapshot};
+pub use pool::Pool;
+pub use tree::{Leaf, Tree};

@@ -1,0 +1,85 @@
+//! One case of a property, in the forms that search, attack and checker read.
+
+use crate::bounds::{Net, Spec};
+use crate::device::ProofKernel;
+use crate::program::Program;
+use crate::property::{Case, Property, Row};
+use certus_core::Layer;
+use certus_core::proof::{self, Meaning};
+
+/// What all cases share.
+#[derive(Debug)]
+pub struct Parts<'p> {
+    /// The program.
+    pub program: &'p Program,
+    /// Its layers for the core.
+    pub layers: Vec<Layer<'p>>,
+    /// Its form for the search.
+    pub net: Net,
+    /// Its weights for the checker.
+    pub kernel: ProofKernel,
+}
+
+impl<'p> Parts<'p> {
+    /// Packs `program`.
+    pub fn new(program: &'p Program) -> Self {
+        let layers = program.core_layers();
+        let kernel = ProofKernel::new(&layers);
+        Self { program, net: Net::new(program), layers, kernel }
+    }
+}
+
+/// One case: a box and the disjuncts to refute on it.
+#[derive(Debug)]
+pub struct CaseProblem<'a> {
+    /// Network and weights.
+    pub parts: &'a Parts<'a>,
+    /// The whole property, against which witnesses are checked.
+    pub property: &'a Property,
+    /// The case.
+    pub case: &'a Case,
+    /// All rows of all disjuncts, one after the other.
+    pub spec: Spec,
+    /// For each disjunct, where its rows begin in `spec`; one more entry at the end.
+    pub first_row: Vec<usize>,
+    /// For which executions.
+    pub meaning: Meaning,
+    rows: Vec<Vec<proof::Row<'a>>>,
+}
+
+impl<'a> CaseProblem<'a> {
+    /// Folds the case's rows into the network.
+    pub fn new(parts: &'a Parts<'a>, property: &'a Property, case: &'a Case, meaning: Meaning) -> Self {
+        let all: Vec<&Row> = case.disjuncts.iter().flat_map(|d| &d.rows).collect();
+        let mut first_row = vec![0];
+        for disjunct in &case.disjuncts {
+            first_row.push(first_row[first_row.len() - 1] + disjunct.rows.len());
+        }
+        let row = |r: &'a Row| proof::Row { coefficients: &r.coefficients, rhs: r.rhs_upper };
+        let rows = case.disjuncts.iter().map(|d| d.rows.iter().map(row).collect()).collect();
+        Self { parts, property, case, spec: parts.net.spec(&all), first_row, meaning, rows }
+    }
+
+    /// Rows of a disjunct in `spec`.
+    pub fn rows_of(&self, disjunct: usize) -> std::ops::Range<usize> {
+        self.first_row[disjunct]..self.first_row[disjunct + 1]
+    }
+
+    /// How many disjuncts.
+    pub fn disjuncts(&self) -> usize {
+        self.case.disjuncts.len()
+    }
+
+    /// Calls `body` with the problem as the checker reads it.
+    pub fn with_proof_problem<R>(&self, body: impl FnOnce(&proof::Problem<'_>) -> R) -> R {
+        let network = certus_core::Network::new(&self.parts.layers).expect("checked by Program::new");
+        let disjuncts: Vec<&[proof::Row<'_>]> = self.rows.iter().map(Vec::as_slice).collect();
+        body(&proof::Problem { network, disjuncts: &disjuncts, meaning: self.meaning })
+    }
+
+    /// Index in the program of hidden layer `k` of the search's network.
+    pub fn program_layer(&self, k: usize) -> u16 {
+        let layers = self.parts.layers.iter().enumerate().filter(|(_, l)| l.relu());
+        layers.map(|(i, _)| i).nth(k).expect("one layer with ReLU per hidden layer") as u16
+    }
+}
