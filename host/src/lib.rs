@@ -4,6 +4,7 @@ pub use certus_engine as engine;
 pub use certus_learn as learn;
 
 pub mod csv;
+pub mod interrupt;
 pub mod output;
 pub mod progress;
 pub mod quickstart;

@@ -125,9 +125,6 @@ pub enum Error {
         /// What is wrong and what would be right.
         problem: String,
     },
-    /// This build lacks a part.
-    #[error("{0} not built in")]
-    NotBuiltIn(&'static str),
     /// Standard output was closed or is full.
     #[error("standard output: {0}")]
     Stdout(#[from] io::Error),
