@@ -75,7 +75,12 @@ struct Line;
 impl Progress for Line {
     fn update(&self, s: Snapshot) {
         let bound = s.lower_bound.map_or_else(|| "-".into(), |b| format!("{b:.4}"));
-        eprint!("\r{:>9} domains, {:>6} open, {:6.2} % proved, bound {bound:<12}", s.domains, s.open, 100.0 * s.proved);
+        eprint!(
+            "\r{:>9} domains, {:>6} open, {:6.2} % proved, bound {bound:<12}",
+            s.domains,
+            s.open,
+            100.0 * s.proved
+        );
     }
 }
 
@@ -137,7 +142,8 @@ fn reason_text(reason: Reason) -> &'static str {
 }
 
 fn json(report: &Report) -> String {
-    let (mut proof_bytes, mut lower_bound, mut reason, mut input, mut output) = (None, None, None, None, None);
+    let (mut proof_bytes, mut lower_bound, mut reason, mut input, mut output) =
+        (None, None, None, None, None);
     match &report.verdict {
         Verdict::Holds(proofs) => proof_bytes = Some(proofs.iter().map(Vec::len).sum()),
         Verdict::Violated(witness) => {

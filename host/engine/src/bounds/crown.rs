@@ -54,6 +54,17 @@ pub struct Bounds {
     pub rows: Vec<f32>,
     /// Coefficients of the spec rows on the inputs, `[inputs, lanes]` with `lanes` = padded rows: which input a row leans on.
     pub input_rows: Vec<f32>,
+    /// Where the spec rows lose: filled by [`Scratch::attributing`].
+    pub loss: Loss,
+}
+
+/// Where the rows of a spec lose to the relaxation, and which inputs that depends on.
+#[derive(Clone, Debug, Default)]
+pub struct Loss {
+    /// Per neuron, `[neurons, inputs]`: how its interval's width divides among the inputs; zeros if it is stable.
+    pub shares: Vec<f32>,
+    /// Per neuron, `[neurons, lanes]`: the largest gap of its relaxation times the row's coefficient on it.
+    pub gaps: Vec<f32>,
 }
 
 /// The neurons of a layer that a product keeps: their index, and their lines if unstable.
@@ -96,6 +107,14 @@ pub struct Scratch {
     centre: Vec<f32>,
     radius: Vec<f32>,
     pending: Vec<u32>,
+    attribute: bool,
+}
+
+impl Scratch {
+    /// Buffers with which [`bound`] also fills [`Bounds::loss`]; costs a little, and memory of neurons × inputs.
+    pub fn attributing() -> Self {
+        Self { attribute: true, ..Self::default() }
+    }
 }
 
 /// Where a row begins: row `index` of a matrix over the layer before, times `sign`.
@@ -137,8 +156,16 @@ pub fn bound(
             None => interval_step(layer, (region.lower, region.upper), false, scratch, interval),
             Some(before) => interval_step(layer, (&before.lower, &before.upper), true, scratch, interval),
         }
+        if scratch.attribute && k == 0 {
+            out.loss.shares.clear();
+            out.loss.shares.resize(net.neurons() * net.inputs, 0.0);
+            first_shares(layer, region, interval, &mut out.loss.shares);
+        }
         if k > 0 {
-            tighten(net, k, region, mode, scratch, interval);
+            let first: usize = net.hidden[..k].iter().map(|h| h.rows).sum();
+            let shares =
+                if scratch.attribute { &mut out.loss.shares[first * net.inputs..] } else { &mut [][..] };
+            tighten(net, k, region, mode, scratch, interval, shares);
         }
         if splits.get(k).is_some_and(|signs| !cut_at_splits(signs, interval)) {
             return false;
@@ -147,7 +174,13 @@ pub fn bound(
     }
     let starts = (0..spec.rows).map(|index| Start { index, sign: 1.0 });
     let rows = Rows { weights: &spec.weights, bias: &spec.bias, cols: spec.cols };
-    let lanes = backward(net, net.hidden.len(), rows, starts, spec.rows, region, scratch);
+    let attribute = scratch.attribute;
+    let gaps = attribute.then(|| {
+        out.loss.gaps.clear();
+        out.loss.gaps.resize(net.neurons() * padded_lanes(spec.rows), 0.0);
+        (out.loss.gaps.as_mut_slice(), out.layers.as_slice())
+    });
+    let lanes = backward(net, net.hidden.len(), rows, starts, spec.rows, region, scratch, gaps);
     out.rows.clear();
     out.rows.extend_from_slice(&scratch.c[..spec.rows]);
     out.input_rows.clear();
@@ -218,6 +251,7 @@ fn tighten(
     mode: Mode,
     scratch: &mut Scratch,
     interval: &mut Interval,
+    shares: &mut [f32],
 ) {
     let layer = &net.hidden[k];
     let mut pending = std::mem::take(&mut scratch.pending);
@@ -228,7 +262,18 @@ fn tighten(
     let rows = Rows { weights: &layer.weights, bias: &layer.bias, cols: layer.cols };
     for chunk in pending.chunks(LANES / 2) {
         let start = |sign: f32| chunk.iter().map(move |i| Start { index: *i as usize, sign });
-        backward(net, k, rows, start(1.0).chain(start(-1.0)), 2 * chunk.len(), region, scratch);
+        let lanes =
+            backward(net, k, rows, start(1.0).chain(start(-1.0)), 2 * chunk.len(), region, scratch, None);
+        if !shares.is_empty() {
+            for (r, i) in chunk.iter().enumerate() {
+                let share = &mut shares[*i as usize * net.inputs..][..net.inputs];
+                for (j, share) in share.iter_mut().enumerate() {
+                    let both = scratch.a[j * lanes + r].abs() + scratch.a[j * lanes + chunk.len() + r].abs();
+                    *share = both * (region.upper[j] - region.lower[j]);
+                }
+                normalise(share);
+            }
+        }
         for (r, i) in chunk.iter().enumerate() {
             let (below, above) = (scratch.c[r], -scratch.c[chunk.len() + r]);
             let (l, u) = (&mut interval.lower[*i as usize], &mut interval.upper[*i as usize]);
@@ -246,8 +291,41 @@ fn tighten(
     scratch.pending = pending;
 }
 
+/// Shares of the unstable neurons of the first layer: their weights times the box's widths.
+fn first_shares(layer: &Hidden, region: Region<'_>, interval: &Interval, shares: &mut [f32]) {
+    let neurons = interval.lower.iter().zip(&interval.upper).zip(layer.weights.chunks_exact(layer.cols));
+    for (((l, u), weights), share) in neurons.zip(shares.chunks_exact_mut(layer.cols)) {
+        if *l < 0.0 && *u > 0.0 {
+            let widths = region.upper.iter().zip(region.lower).map(|(u, l)| u - l);
+            share.iter_mut().zip(weights).zip(widths).for_each(|((s, w), width)| *s = w.abs() * width);
+            normalise(share);
+        }
+    }
+}
+
+fn normalise(share: &mut [f32]) {
+    let sum: f32 = share.iter().sum();
+    if sum > 0.0 {
+        share.iter_mut().for_each(|s| *s /= sum);
+    }
+}
+
+/// Largest gap between ReLU and its line, times the coefficient on it, for each lane.
+fn note_gaps(kept: &Kept, interval: &Interval, lanes: usize, a: &[f32], gaps: &mut [f32]) {
+    for ((row, j), lines) in a.chunks_exact(lanes).zip(&kept.index).zip(&kept.lines) {
+        if let Some(lines) = lines {
+            let j = *j as usize;
+            let below = if lines.lower_slope > 0.5 { -interval.lower[j] } else { interval.upper[j] };
+            for (gap, a) in gaps[j * lanes..][..lanes].iter_mut().zip(row) {
+                *gap = a.max(0.0) * below - a.min(0.0) * lines.upper_intercept;
+            }
+        }
+    }
+}
+
 /// Propagates rows over the post-activations of hidden layer `k − 1` (or the inputs) back to the inputs; leaves
 /// their lower bounds in `scratch.c` and their input coefficients in `scratch.a`. Returns the lanes used.
+#[expect(clippy::too_many_arguments, reason = "the one loop of this file; its arguments are what it reads")]
 fn backward(
     net: &Net,
     k: usize,
@@ -256,6 +334,7 @@ fn backward(
     count: usize,
     region: Region<'_>,
     scratch: &mut Scratch,
+    mut gaps: Option<(&mut [f32], &[Interval])>,
 ) -> usize {
     let lanes = padded_lanes(count);
     let size = net.width() * lanes;
@@ -270,6 +349,10 @@ fn backward(
     for k in (0..k).rev() {
         let (layer, kept) = (&net.hidden[k], &scratch.kept[k]);
         let (a, c) = (&mut scratch.a, &mut scratch.c);
+        if let Some((gaps, intervals)) = &mut gaps {
+            let first: usize = net.hidden[..k].iter().map(|h| h.rows).sum();
+            note_gaps(kept, &intervals[k], lanes, a, &mut gaps[first * lanes..]);
+        }
         wide(|| relax_layer(&layer.bias, kept, lanes, a, c));
         layer.backward.product(Some(&kept.index), &scratch.a, lanes, &mut scratch.next);
         std::mem::swap(&mut scratch.a, &mut scratch.next);

@@ -70,7 +70,8 @@ impl Tree {
 
     /// Marks an open node as proved.
     pub fn prove(&self, node: u32, leaf: Leaf) {
-        self.nodes.lock().expect("no worker panics while it holds the tree")[node as usize] = Node::Leaf(leaf);
+        self.nodes.lock().expect("no worker panics while it holds the tree")[node as usize] =
+            Node::Leaf(leaf);
     }
 
     /// The proof's bytes, as `certus_core::proof::walk` reads them, or `None` while a node is open.

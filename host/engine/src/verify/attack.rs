@@ -77,7 +77,13 @@ impl Attacker {
                     let stride = share * (u - l);
                     let range = j * lanes..(j + 1) * lanes;
                     for (x, g) in self.x[range.clone()].iter_mut().zip(&self.a[range]) {
-                        let direction = if *g > 0.0 { -1.0 } else if *g < 0.0 { 1.0 } else { 0.0 };
+                        let direction = if *g > 0.0 {
+                            -1.0
+                        } else if *g < 0.0 {
+                            1.0
+                        } else {
+                            0.0
+                        };
                         *x = (*x + direction * stride).clamp(l, u);
                     }
                 }
@@ -149,7 +155,11 @@ impl Attacker {
             self.a[r..].iter_mut().step_by(lanes).zip(weights).for_each(|(a, w)| *a = *w);
         }
         for (layer, post) in net.hidden.iter().zip(&self.hidden).rev() {
-            self.a[..layer.rows * lanes].iter_mut().zip(post).filter(|(_, x)| **x <= 0.0).for_each(|(a, _)| *a = 0.0);
+            self.a[..layer.rows * lanes]
+                .iter_mut()
+                .zip(post)
+                .filter(|(_, x)| **x <= 0.0)
+                .for_each(|(a, _)| *a = 0.0);
             layer.backward.product(None, &self.a, lanes, &mut self.next);
             std::mem::swap(&mut self.a, &mut self.next);
         }
@@ -161,7 +171,8 @@ impl Attacker {
             let violated = (0..problem.disjuncts())
                 .any(|d| problem.rows_of(d).all(|row| self.rows[row * lanes + r] <= 0.0));
             if violated {
-                let point: Vec<f32> = self.x[r..].iter().step_by(lanes).take(problem.parts.net.inputs).copied().collect();
+                let point: Vec<f32> =
+                    self.x[r..].iter().step_by(lanes).take(problem.parts.net.inputs).copied().collect();
                 let witness = check_witness(problem.parts.program, problem.property, &point);
                 if witness.is_some() {
                     return witness;

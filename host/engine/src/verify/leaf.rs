@@ -27,8 +27,8 @@ pub struct Checker {
 impl Checker {
     /// Memory for the problem's network.
     pub fn new(problem: &CaseProblem<'_>) -> Self {
-        let (len, width) = problem
-            .with_proof_problem(|p| (proof::memory_len(&p.network, LANES), p.network.width()));
+        let (len, width) =
+            problem.with_proof_problem(|p| (proof::memory_len(&p.network, LANES), p.network.width()));
         Self { kernel: problem.parts.kernel.clone(), floats: vec![0.0; len], index: vec![0; width] }
     }
 

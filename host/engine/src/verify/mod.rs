@@ -100,7 +100,11 @@ pub fn verify(
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Report {
-    assert_eq!((program.inputs(), program.outputs()), (property.inputs, property.outputs), "the property fits");
+    assert_eq!(
+        (program.inputs(), program.outputs()),
+        (property.inputs, property.outputs),
+        "the property fits"
+    );
     let budget = Budget::new(settings.timeout, stop);
     let mut stats = Stats::default();
     let mut proofs = Vec::with_capacity(property.cases.len());
