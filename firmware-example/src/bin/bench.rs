@@ -1,12 +1,15 @@
 //! Prints instructions and stack bytes of each stage, one `name value` line each.
 //!
-//! The sample is a recorded state; the stages of one step are also run apart, on the same box.
+//! The sample is a recorded state; the stages of one step are also run apart, on the same box. Bounds over
+//! the whole input range, where nearly every neuron is unstable and nothing is skipped, come close to the
+//! worst case, whose operations are printed beside them.
 #![no_std]
 #![no_main]
 
 use core::hint::black_box;
 
 use certus_core::bounds::{self, Method};
+use certus_core::monitor::worst_case_ops;
 use certus_core::{ArtifactView, Layer, Network, infer};
 use certus_firmware::surrogate::{self, BYTES, INPUTS, LAYERS, OUTPUTS};
 use certus_firmware::{TRAJECTORY, board, entry};
@@ -60,7 +63,23 @@ fn stages(
     {
         report(counter, name, || ok &= bound_rows(network, &lower, &upper, method, memory));
     }
+    report(counter, "crown_full_whole_range", || {
+        ok &= bound_rows(network, view.range_lower(), view.range_upper(), Method::CrownFull, memory);
+    });
     ok
+}
+
+/// Prints the most expensive step of the recorded encounter and what the shapes allow at most.
+fn whole_steps(counter: &board::Counter, monitor: &mut surrogate::Monitor) {
+    let steps = TRAJECTORY
+        .iter()
+        .map(|sample| counter.instructions_of(|| _ = black_box(monitor.step(black_box(sample)))));
+    println!("step_most.instructions {}", steps.max().unwrap_or(0));
+    let worst = worst_case_ops(monitor.view());
+    for (stage, ops) in [("inference", worst.inference), ("bounds", worst.bounds), ("step", worst.total())] {
+        println!("{stage}.worst_case_multiply_adds {}", ops.multiply_adds);
+        println!("{stage}.worst_case_elements {}", ops.elements);
+    }
 }
 
 #[entry]
@@ -84,6 +103,7 @@ fn main() -> ! {
     report(&counter, "step", || _ = black_box(monitor.step(black_box(&TRAJECTORY[0]))));
     let outside = [f32::MAX; INPUTS];
     report(&counter, "step_out_of_range", || _ = black_box(monitor.step(black_box(&outside))));
+    whole_steps(&counter, monitor);
     println!("monitor.bytes {}", size_of::<surrogate::Monitor>());
     board::exit(0)
 }
