@@ -35,8 +35,8 @@ fn put_u32(bytes: &mut [u8], at: usize, value: u32) {
 
 /// Makes every checksum right again, as far as the bytes still say where they are.
 pub fn repair(bytes: &mut [u8]) {
-    let sections = u16_at(bytes, 16).unwrap_or(0);
-    for entry in (0..sections).map(|index| 32 + 16 * index) {
+    let (sections, len) = (u16_at(bytes, 16).unwrap_or(0), bytes.len());
+    for entry in (0..sections).map(|index| 32 + 16 * index).take_while(|entry| entry + 16 <= len) {
         let place = u32_at(bytes, entry + 4).zip(u32_at(bytes, entry + 8));
         let payload = place.and_then(|(offset, len)| bytes.get(offset..offset.checked_add(len)?));
         if let Some(crc) = payload.map(|payload| crc32(payload.iter().copied())) {
