@@ -189,7 +189,7 @@ fn spec(asked: Option<SpecName>, certified: Option<OwnedSpec>) -> Result<OwnedSp
 }
 
 /// One number for all features, or the only row of a CSV.
-fn epsilon(text: &str, inputs: usize) -> Result<Vec<f32>, Error> {
+pub(super) fn epsilon(text: &str, inputs: usize) -> Result<Vec<f32>, Error> {
     let values = match text.parse::<f32>() {
         Ok(value) => vec![value; inputs],
         Err(_) => {

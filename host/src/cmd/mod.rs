@@ -1,6 +1,8 @@
 //! Subcommands, one file each: `Args` (what clap parses) and `run` (what it does).
 
 mod artifact_file;
+mod bench;
+mod certify;
 mod eval;
 mod export;
 mod inspect;
@@ -26,6 +28,10 @@ pub enum Command {
     Quickstart(quickstart::Args),
     /// Verify a property of a network: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
+    /// Verify every instance of a benchmark and compare with the expected verdicts.
+    Bench(bench::Args),
+    /// Prove region certificates around samples or on boxes.
+    Certify(certify::Args),
     /// Evaluate a network on samples, as the device computes it.
     Eval(eval::Args),
     /// Write an artifact for a device, or check one against its network.
@@ -42,6 +48,8 @@ impl Command {
         match self {
             Self::Quickstart(args) => quickstart::run(args, out),
             Self::Verify(args) => verify::run(args, out),
+            Self::Bench(args) => bench::run(args, out),
+            Self::Certify(args) => certify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
             Self::Export(args) => export::run(args, out),
             Self::Inspect(args) => inspect::run(args, out),
@@ -116,6 +124,14 @@ pub enum Error {
         path: String,
         /// What the system said.
         source: io::Error,
+    },
+    /// A list of instances, or of results, that cannot be read.
+    #[error("{path}: {problem}")]
+    List {
+        /// The file, with its line where known.
+        path: String,
+        /// What is wrong.
+        problem: String,
     },
     /// An option whose value makes no sense.
     #[error("--{option}: {problem}")]

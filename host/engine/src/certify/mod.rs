@@ -7,6 +7,7 @@ pub mod aligned;
 pub mod artifact;
 pub mod check;
 pub mod naive;
+pub mod prove;
 pub mod region;
 pub mod region_proof;
 pub mod rust_module;
