@@ -19,6 +19,14 @@ pub fn bar(what: &str, total: usize) -> Progress {
     Progress { bar, drawn: false }
 }
 
+/// A line that says what is going on, for steps that cannot be counted; only on a terminal.
+pub fn spinner(what: &str) -> Progress {
+    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+    bar.set_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(125));
+    Progress { bar, drawn: true }
+}
+
 /// A bar that removes itself when dropped.
 pub struct Progress {
     bar: ProgressBar,

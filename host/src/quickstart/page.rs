@@ -89,8 +89,11 @@ fn describe(outcome: &Outcome) -> (&'static str, &'static str, String) {
     match outcome {
         Outcome::Holds { leaves: 1, .. } => ("c-certified", "proved", "one bound, no branching".into()),
         Outcome::Holds { leaves, proof_bytes } => {
-            let proof =
-                if *proof_bytes > 0 { format!(", {}", kilobytes(*proof_bytes)) } else { String::new() };
+            let proof = if *proof_bytes > 0 {
+                format!(", proof of {}", kilobytes(*proof_bytes))
+            } else {
+                String::new()
+            };
             ("c-certified", "proved", format!("{} leaves checked{proof}", grouped(*leaves)))
         }
         Outcome::Violated { .. } => ("c-refuted", "refuted", "counterexample below".into()),
@@ -306,15 +309,17 @@ fn regions(results: &Results) -> Section {
         title: "Recorded states by the half-width of their certified region".into(),
         x_label: "half-width of the certified box, noise levels".into(),
         y_label: "recorded states".into(),
-        categories: levels.iter().map(|l| if *l == 0.0 { "none".into() } else { format!("{l}×") }).collect(),
+        categories: levels.iter().map(|level| level_name(*level)).collect(),
         series: all
             .filter(|(_, _, counts): &(String, _, Vec<usize>)| counts.iter().any(|c| *c > 0))
             .collect(),
     };
-    let more = match found.operating_boxes {
+    let more = match found.corridors {
         0 => String::new(),
-        1 => " One more certificate covers a whole operating box.".into(),
-        n => format!(" {n} more certificates cover whole operating boxes."),
+        n => format!(
+            " Besides these, {n} corridors are certified: hulls of states in a row of the encounter, widened by twice \
+             the nominal noise. Inside them the monitor answers by looking up."
+        ),
     };
     Section {
         heading: "Regions certified before export".into(),
@@ -342,7 +347,7 @@ fn artifact(results: &Results) -> Section {
             name: name.clone(),
             class,
             value: *bytes as f64,
-            text: format!("{} B", grouped(*bytes)),
+            text: format!("{}\u{a0}B", grouped(*bytes)),
         })
         .collect();
     let caption = format!(
@@ -354,15 +359,27 @@ fn artifact(results: &Results) -> Section {
         heading: "What the device carries".into(),
         lead: format!(
             "One file of {} with {} region certificates, checked once when it is loaded; after that no access can \
-             fail.",
+             fail.{}",
             kilobytes(facts.bytes),
-            facts.regions
+            facts.regions,
+            on_the_device(results)
         ),
         blocks: vec![Block::Figure {
             picture: stacked("Bytes of the artifact per section", &parts),
             caption,
         }],
     }
+}
+
+/// What the firmware said, if it ran.
+fn on_the_device(results: &Results) -> String {
+    let Some((certified, steps)) = results.firmware else { return String::new() };
+    let here = results.steps.iter().filter(|step| step.answer.is_certified()).count();
+    let same = if (certified, steps) == (here, results.steps.len()) { "as" } else { "unlike" };
+    format!(
+        " The firmware example ran it on a Cortex-M4F in QEMU: {certified} of {steps} steps of the encounter were \
+         certified, {same} on this computer."
+    )
 }
 
 fn claims(results: &Results) -> Section {
@@ -375,6 +392,10 @@ fn claims(results: &Results) -> Section {
             "Anything about measurements that are off by more than the stated box, or about states outside the input range.",
         ),
         sentence("That an answer without a certificate is wrong: the bounds may only be too loose."),
+        sentence(
+            "The code that is trusted: the reading of the network, the checker, the bounds on the device, and the \
+             compiler and processor that run them.",
+        ),
     ];
     let (_, _, unknown) = results.verdict_counts();
     if unknown > 0 {
@@ -399,6 +420,15 @@ fn claims(results: &Results) -> Section {
     }
 }
 
+/// A level of the ladder; the last one was not tried beyond.
+fn level_name(level: f64) -> String {
+    match level {
+        0.0 => "none".into(),
+        l if Some(&l) == super::prove::LADDER.last() => format!("≥ {l}×"),
+        l => format!("{l}×"),
+    }
+}
+
 /// The nominal noise, one figure per kind of feature.
 fn noise_in_words() -> String {
     format!(
@@ -419,7 +449,7 @@ fn seconds(value: f64) -> String {
 }
 
 fn kilobytes(bytes: usize) -> String {
-    if bytes < 1000 { format!("{bytes} B") } else { format!("{:.1} kB", bytes as f64 / 1000.0) }
+    if bytes < 1000 { format!("{bytes}\u{a0}B") } else { format!("{:.1}\u{a0}kB", bytes as f64 / 1000.0) }
 }
 
 fn minus(text: &str) -> String {

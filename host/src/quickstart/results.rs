@@ -17,6 +17,8 @@ pub struct Results {
     pub methods: Vec<MethodResult>,
     /// Index into `methods` of the one that the artifact asks for.
     pub shipped: usize,
+    /// Certified steps and all steps of the encounter on the device, if the firmware ran.
+    pub firmware: Option<(usize, usize)>,
     /// Wall time of everything, seconds.
     pub seconds: f64,
     /// Seed of the sampled noise.
@@ -78,8 +80,8 @@ pub struct RegionResults {
     pub proved_level: Vec<f64>,
     /// Class of each state.
     pub class: Vec<u16>,
-    /// Certificates about boxes that are not centred at a recorded state.
-    pub operating_boxes: usize,
+    /// Certified corridors along the encounter.
+    pub corridors: usize,
     /// Wall time, seconds.
     pub seconds: f64,
 }
