@@ -305,12 +305,25 @@ fn the_writer_refuses_what_the_reader_would() {
         change(&mut artifact);
         refusal(&artifact)
     };
-    let cases: [(&str, Change<'_>); 14] = [
+    let cases: [(&str, Change<'_>); 17] = [
+        // Five and three numbers are as many as four and four.
+        ("lower end of certificate 0: 3 numbers where 2", &|a| {
+            a.certificates[0].lower.push(0.75);
+            a.certificates[1].upper.pop();
+        }),
+        ("coefficients of the specification: 3 numbers where 2", &|a| {
+            a.settings.spec = OwnedSpec::Rows { coefficients: vec![1.0; 3], constants: vec![0.0] };
+        }),
+        ("has the id of a known one", &|a| {
+            a.provenance.clear();
+            a.unknown[0] =
+                UnknownSection { id: SectionId::PROVENANCE, version: 1, payload: b"a=b\n".to_vec() };
+        }),
         ("section 700 (unknown) is out of order or comes twice", &|a| a.unknown.push(a.unknown[0].clone())),
         ("section 2 (range) is out of order or comes twice", &|a| a.unknown[0].id = SectionId::RANGE),
         ("range of feature 1", &|a| a.range.lower[1] = 3.0),
         ("range of feature 0", &|a| a.range.upper[0] = f32::INFINITY),
-        ("section 2 (range) is not as long", &|a| a.range.lower.clear()),
+        ("lower end of the input range: 0 numbers where 2", &|a| a.range.lower.clear()),
         ("epsilon of feature 1", &|a| a.settings.epsilon[1] = -1.0),
         ("epsilon of feature 0", &|a| a.settings.epsilon[0] = f32::NAN),
         ("box of certificate 0", &|a| a.certificates[0].upper[0] = 1.5),

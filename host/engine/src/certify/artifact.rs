@@ -93,9 +93,22 @@ pub enum EmitError {
         /// What is too large.
         what: &'static str,
     },
+    /// A list has another length than the network asks for.
+    #[error("{what}: {found} numbers where {expected} are needed")]
+    Shape {
+        /// Which list.
+        what: String,
+        /// Numbers needed.
+        expected: usize,
+        /// Numbers found.
+        found: usize,
+    },
     /// The parts do not fit together.
     #[error("the artifact would be refused: {0}")]
     Refused(#[from] ArtifactError),
+    /// Read back, the artifact would hold something else: a section of a known kind among the unknown ones.
+    #[error("a section that is kept as unknown has the id of a known one")]
+    Ambiguous,
 }
 
 /// A section about to be written.
@@ -275,8 +288,10 @@ impl Artifact {
     /// The artifact's bytes; the same value gives the same bytes.
     ///
     /// # Errors
-    /// [`EmitError::Refused`] with the check that the bytes would fail, [`EmitError::TooLarge`].
+    /// [`EmitError::Shape`], [`EmitError::Refused`] with the check that the bytes would fail, or another
+    /// [`EmitError`].
     pub fn emit(&self) -> Result<Vec<u8>, EmitError> {
+        self.check_shapes()?;
         let known = |id: SectionId, payload| Part { id, version: 1, flags: id.flags().unwrap_or(0), payload };
         let mut parts = vec![
             known(SectionId::NETWORK, network_payload(&self.program)?),
@@ -301,8 +316,27 @@ impl Artifact {
         }));
         parts.sort_by_key(|part| part.id);
         let bytes = assemble(self.minor, &parts)?;
-        ArtifactView::new_checked(AlignedBytes::from(&bytes[..]).as_slice())?;
-        Ok(bytes)
+        if Self::parse(&bytes)? == *self { Ok(bytes) } else { Err(EmitError::Ambiguous) }
+    }
+
+    /// Lists of another length could still add up to a section of the right one, with its numbers in other places.
+    fn check_shapes(&self) -> Result<(), EmitError> {
+        let check = |what: &str, expected: usize, found: usize| {
+            let what = || what.to_owned();
+            if expected == found { Ok(()) } else { Err(EmitError::Shape { what: what(), expected, found }) }
+        };
+        let (inputs, outputs) = (self.program.inputs(), self.program.outputs());
+        check("lower end of the input range", inputs, self.range.lower.len())?;
+        check("upper end of the input range", inputs, self.range.upper.len())?;
+        check("epsilon", inputs, self.settings.epsilon.len())?;
+        if let OwnedSpec::Rows { coefficients, constants } = &self.settings.spec {
+            check("coefficients of the specification", constants.len() * outputs, coefficients.len())?;
+        }
+        for (index, certificate) in self.certificates.iter().enumerate() {
+            check(&format!("lower end of certificate {index}"), inputs, certificate.lower.len())?;
+            check(&format!("upper end of certificate {index}"), inputs, certificate.upper.len())?;
+        }
+        Ok(())
     }
 
     /// Reads an artifact whole.
