@@ -74,19 +74,20 @@ fn layer_kind(affine: Affine<'_>) -> (&'static str, usize) {
 
 fn print(view: &ArtifactView<'_>, out: &mut dyn Write) -> Result<(), Error> {
     let (major, minor) = view.version();
-    writeln!(out, "artifact    CRTS {major}.{minor}, {} bytes", view.bytes().len())?;
-    writeln!(out, "sha256      {}", to_hex(view.digest()))?;
-    writeln!(out, "certifies   {}", spec_name(view.spec()))?;
-    writeln!(out, "live bounds {}", bounds_name(view.live_bounds()))?;
     let operations = monitor::worst_case_ops(view).total();
-    let memory = monitor::memory_len(view);
-    writeln!(
-        out,
-        "a step      at most {} multiply-adds, {} elements; memory {memory} floats",
-        operations.multiply_adds, operations.elements
-    )?;
-    for (key, value) in view.provenance() {
-        writeln!(out, "{key:<11} {value}")?;
+    let (products, elements) = (operations.multiply_adds, operations.elements);
+    let mut facts = vec![
+        ("artifact", format!("CRTS {major}.{minor}, {} bytes", view.bytes().len())),
+        ("sha256", to_hex(view.digest())),
+        ("certifies", spec_name(view.spec())),
+        ("live bounds", bounds_name(view.live_bounds()).to_owned()),
+        ("one step", format!("at most {products} multiply-adds, {elements} elements")),
+        ("memory", format!("{} floats", monitor::memory_len(view))),
+    ];
+    facts.extend(view.provenance().map(|(key, value)| (key, value.to_owned())));
+    let width = facts.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0);
+    for (key, value) in facts {
+        writeln!(out, "{key:<width$}  {value}")?;
     }
     let sections: Vec<_> = view
         .sections()
