@@ -150,3 +150,82 @@ pub fn write_atomic(path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         failed(source)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn plain_files_and_all_members_of_a_gzip_are_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        for (bytes, expected) in [
+            (b"plain".to_vec(), b"plain".to_vec()),
+            ([gzip(b"two "), gzip(b"members")].concat(), b"two members".to_vec()),
+            (vec![], vec![]),
+            (vec![0x1f], vec![0x1f]),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            assert_eq!(read(&path, 100).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn the_cap_holds_for_plain_and_for_unpacked_bytes() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        // A bomb: a megabyte of zeros packs to about a thousand bytes.
+        for bytes in [vec![7; 2000], gzip(&vec![0; 1 << 20])] {
+            fs::write(&path, bytes).unwrap();
+            assert!(matches!(read(&path, 1999), Err(FileError::TooLarge { limit_bytes: 1999, .. })));
+        }
+        fs::write(&path, gzip(&[0; 2000])).unwrap();
+        assert_eq!(read(&path, 2000).unwrap().len(), 2000);
+    }
+
+    #[test]
+    fn damaged_gzip_missing_files_and_directories_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        let mut packed = gzip(b"some text");
+        packed.truncate(packed.len() - 5);
+        fs::write(&path, packed).unwrap();
+        assert!(matches!(read(&path, 100), Err(FileError::Gzip { .. })));
+        assert!(matches!(read(&dir.path().join("none"), 100), Err(FileError::Missing { .. })));
+        assert!(matches!(read(dir.path(), 100), Err(FileError::Directory { .. })));
+    }
+
+    #[test]
+    fn writing_replaces_the_whole_file_or_leaves_everything_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let names = || fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+        let path = dir.path().join("out");
+        check_writable(&path).unwrap();
+        assert!(names().is_empty());
+        write_atomic(&path, b"first").unwrap();
+        write_atomic(&path, b"second").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(names(), ["out"]);
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        for refused in [dir.path().join("sub"), dir.path().join("none/out"), path.join("below")] {
+            assert!(write_atomic(&refused, b"x").is_err() && check_writable(&refused).is_err());
+        }
+        assert_eq!(names().len(), 2);
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_is_written_to_and_not_replaced() {
+        write_atomic(Path::new("/dev/null"), b"x").unwrap();
+        assert!(is_special(Path::new("/dev/null")));
+    }
+}

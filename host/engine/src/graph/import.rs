@@ -6,9 +6,12 @@ use std::sync::Arc;
 
 use super::error::{Fault, Name};
 use super::network::{Network, Node, Value, ValueId};
+use super::node::{OpenNode, node_name};
 use super::onnx::{DataType, GraphProto, NodeProto, OnnxModel, TypeProto, ValueInfo, is_onnx_domain};
 use super::ops::{self, Op};
-use super::tensor::{RANK_MAX, Tensor, TensorData, checked_shape};
+use super::order::order;
+use super::reshape::{flatten, reshape, squeeze};
+use super::tensor::{Tensor, checked_shape};
 
 /// First version of the operator set in which the operators mean what they mean here (broadcasting).
 const OPERATOR_SET_MIN: i64 = 7;
@@ -39,14 +42,6 @@ pub fn import(model: OnnxModel, file: &str, directory: Option<&Path>) -> Result<
     Ok(Network { file: file.to_string(), values, nodes, input, output })
 }
 
-/// A node's name for messages: its own, else its first output's.
-fn node_name(node: &NodeProto) -> Name {
-    match (node.name(), node.output.first()) {
-        ("", Some(output)) => Name(output.clone()),
-        (name, _) => Name(name.to_string()),
-    }
-}
-
 fn listed(values: &[&ValueInfo]) -> String {
     const SHOWN: usize = 4;
     let mut names: Vec<String> =
@@ -65,62 +60,6 @@ fn single_output(graph: &GraphProto) -> Result<&str, Fault> {
             Err(Fault::Outputs { count: outputs.len(), names })
         }
     }
-}
-
-/// Indices of the nodes on which `output` depends, each after those it reads from.
-///
-/// Depth first with an explicit stack; a node met again before it is finished lies on a cycle.
-fn order(graph: &GraphProto, output: &str, known: &HashMap<String, ValueId>) -> Result<Vec<usize>, Fault> {
-    let mut producer: HashMap<&str, usize> = HashMap::new();
-    for (index, node) in graph.node.iter().enumerate() {
-        for value in node.output.iter().filter(|v| !v.is_empty()) {
-            if known.contains_key(value) || producer.insert(value, index).is_some() {
-                return Err(Fault::Duplicate { value: Name(value.clone()) });
-            }
-        }
-    }
-    let missing = |reader: String, value: &str| Fault::MissingValue { reader, value: value.into() };
-    if known.contains_key(output) {
-        return Ok(Vec::new());
-    }
-    let root = *producer.get(output).ok_or_else(|| missing("the graph's output".into(), output))?;
-
-    #[derive(Clone, Copy, PartialEq)]
-    enum Mark {
-        New,
-        Open,
-        Done,
-    }
-    let mut marks = vec![Mark::New; graph.node.len()];
-    let mut sorted = Vec::new();
-    // Each entry: a node and how many of its inputs were looked at.
-    let mut stack = vec![(root, 0)];
-    marks[root] = Mark::Open;
-    while let Some((index, next)) = stack.last_mut() {
-        let node = &graph.node[*index];
-        let Some(value) = node.input.get(*next) else {
-            marks[*index] = Mark::Done;
-            sorted.push(*index);
-            stack.pop();
-            continue;
-        };
-        *next += 1;
-        if value.is_empty() || known.contains_key(value) {
-            continue;
-        }
-        let Some(&from) = producer.get(value.as_str()) else {
-            return Err(missing(format!("node {}", node_name(node)), value));
-        };
-        match marks[from] {
-            Mark::Done => {}
-            Mark::Open => return Err(Fault::Cycle { node: node_name(&graph.node[from]) }),
-            Mark::New => {
-                marks[from] = Mark::Open;
-                stack.push((from, 0));
-            }
-        }
-    }
-    Ok(sorted)
 }
 
 struct Builder<'a> {
@@ -173,16 +112,20 @@ impl Builder<'_> {
     }
 
     fn add_node(&mut self, proto: &NodeProto) -> Result<(), Fault> {
-        let reader = Reader { proto, name: node_name(proto) };
+        let name = node_name(proto);
+        let unsupported = |operator: String| Fault::Operator {
+            node: name.clone(),
+            operator: Name(operator),
+            supported: ops::SUPPORTED,
+        };
         if !is_onnx_domain(proto.domain()) {
-            return Err(reader.unsupported(format!("{}.{}", proto.domain(), proto.op_type())));
+            return Err(unsupported(format!("{}.{}", proto.domain(), proto.op_type())));
         }
-        let operator = ["Add", "Sub", "Mul", "Relu", "Gemm", "MatMul", "Identity"]
-            .into_iter()
-            .chain(["Constant", "Flatten", "Reshape", "Squeeze", "Unsqueeze"])
+        let operator = ops::SUPPORTED
+            .split(", ")
             .find(|o| *o == proto.op_type())
-            .ok_or_else(|| reader.unsupported(proto.op_type().to_string()))?;
-        let node = OpenNode { reader, operator };
+            .ok_or_else(|| unsupported(proto.op_type().to_string()))?;
+        let node = OpenNode { proto, name: name.clone(), operator };
         let output = node.single_output()?.to_string();
         match operator {
             "Constant" => {
@@ -197,7 +140,8 @@ impl Builder<'_> {
                 let shape = self.values[input.0].shape.clone();
                 self.push(&node, Op::Relu, vec![input], output, shape)
             }
-            _ => self.add_reshape(&node, output),
+            "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => self.add_reshape(&node, output),
+            other => Err(unsupported(other.to_string())),
         }
     }
 
@@ -214,7 +158,7 @@ impl Builder<'_> {
 
     /// The operands given, an optional last one left out.
     fn some_operands(&self, node: &OpenNode<'_>) -> Vec<ValueId> {
-        let mut names = node.reader.proto.input.as_slice();
+        let mut names = node.proto.input.as_slice();
         while let [rest @ .., last] = names
             && last.is_empty()
         {
@@ -247,7 +191,7 @@ impl Builder<'_> {
         let wide: Vec<u64> = shape.iter().map(|d| *d as u64).collect();
         let shape = checked_shape(&Name(output.clone()), &wide)?;
         let output = self.add_value(Value { name: output, shape, constant: None })?;
-        self.nodes.push(Node { name: node.reader.name.0.clone(), op, inputs, output });
+        self.nodes.push(Node { name: node.name.0.clone(), op, inputs, output });
         Ok(())
     }
 
@@ -353,177 +297,4 @@ fn input_shape(name: &Name, kind: Option<&TypeProto>) -> Result<Vec<usize>, Faul
     };
     let sizes = shape.dim.iter().enumerate().map(size).collect::<Result<Vec<u64>, _>>()?;
     checked_shape(name, &sizes)
-}
-
-fn flatten(node: &OpenNode<'_>, from: &[usize]) -> Result<Vec<usize>, Fault> {
-    let axis = node.int("axis", 1)?;
-    let rank = from.len();
-    let at = usize::try_from(if axis < 0 { axis.saturating_add(rank as i64) } else { axis });
-    match at {
-        Ok(at) if at <= rank => Ok(vec![from[..at].iter().product(), from[at..].iter().product()]),
-        _ => Err(node.attribute(format!("axis {axis} of the shape {from:?}"))),
-    }
-}
-
-fn reshape(node: &OpenNode<'_>, from: &[usize], to: Option<&[i64]>) -> Result<Vec<usize>, Fault> {
-    let to = to.ok_or_else(|| node.arity("inputs", "2", 1))?;
-    let refuse =
-        || node.attribute(format!("cannot give {from:?} the shape {:?}", &to[..to.len().min(RANK_MAX)]));
-    let keep_zero = node.flag("allowzero")?;
-    let mut open = None;
-    let mut shape = Vec::with_capacity(to.len().min(RANK_MAX));
-    for (axis, size) in to.iter().enumerate() {
-        shape.push(match size {
-            0 if !keep_zero => *from.get(axis).ok_or_else(refuse)?,
-            -1 if open.is_none() => {
-                open = Some(axis);
-                1
-            }
-            size => usize::try_from(*size).ok().filter(|s| *s > 0).ok_or_else(refuse)?,
-        });
-    }
-    let total: usize = from.iter().product();
-    let given = shape.iter().try_fold(1usize, |p, d| p.checked_mul(*d)).ok_or_else(refuse)?;
-    match open {
-        Some(axis) if total.is_multiple_of(given) => shape[axis] = total / given,
-        None if total == given => {}
-        _ => return Err(refuse()),
-    }
-    Ok(shape)
-}
-
-/// Removes (Squeeze) or adds (Unsqueeze) dimensions of size 1; axes are an input or, in older models, an
-/// attribute.
-fn squeeze(
-    node: &OpenNode<'_>,
-    from: &[usize],
-    axes: Option<Vec<i64>>,
-    add: bool,
-) -> Result<Vec<usize>, Fault> {
-    let axes = axes.or_else(|| node.ints("axes"));
-    let Some(axes) = axes else {
-        if add {
-            return Err(node.attribute("has no axes; export the model again".into()));
-        }
-        return Ok(from.iter().copied().filter(|d| *d != 1).collect());
-    };
-    let refuse =
-        || node.attribute(format!("axes {:?} of the shape {from:?}", &axes[..axes.len().min(RANK_MAX)]));
-    if axes.len() > RANK_MAX {
-        return Err(refuse());
-    }
-    let rank = from.len() + if add { axes.len() } else { 0 };
-    let mut marked = vec![false; rank];
-    for axis in &axes {
-        let at = if *axis < 0 { axis.saturating_add(rank as i64) } else { *axis };
-        let mark =
-            usize::try_from(at).ok().and_then(|a| marked.get_mut(a)).filter(|m| !**m).ok_or_else(refuse)?;
-        *mark = true;
-    }
-    if add {
-        let mut old = from.iter().copied();
-        return marked
-            .iter()
-            .map(|new| if *new { Some(1) } else { old.next() })
-            .collect::<Option<_>>()
-            .ok_or_else(refuse);
-    }
-    if from.iter().zip(&marked).any(|(d, m)| *m && *d != 1) {
-        return Err(refuse());
-    }
-    Ok(from.iter().zip(&marked).filter(|(_, m)| !**m).map(|(d, _)| *d).collect())
-}
-
-/// A node with its name for messages.
-struct Reader<'a> {
-    proto: &'a NodeProto,
-    name: Name,
-}
-
-impl Reader<'_> {
-    fn unsupported(&self, operator: String) -> Fault {
-        Fault::Operator { node: self.name.clone(), operator: Name(operator), supported: ops::SUPPORTED }
-    }
-}
-
-/// A node whose operator is known.
-struct OpenNode<'a> {
-    reader: Reader<'a>,
-    operator: &'static str,
-}
-
-impl OpenNode<'_> {
-    fn attribute(&self, problem: String) -> Fault {
-        Fault::Attribute { node: self.reader.name.clone(), operator: self.operator, problem }
-    }
-
-    fn arity(&self, what: &'static str, expected: &'static str, found: usize) -> Fault {
-        Fault::Arity { node: self.reader.name.clone(), operator: self.operator, what, expected, found }
-    }
-
-    fn shapes(&self, left: Vec<usize>, right: Vec<usize>, rule: &'static str) -> Fault {
-        Fault::Shapes { node: self.reader.name.clone(), operator: self.operator, left, right, rule }
-    }
-
-    fn single_output(&self) -> Result<&str, Fault> {
-        match self.reader.proto.output.as_slice() {
-            [output] if !output.is_empty() => Ok(output),
-            outputs => Err(self.arity("outputs", "1", outputs.len())),
-        }
-    }
-
-    fn find(&self, name: &str) -> Option<&super::onnx::AttributeProto> {
-        self.reader.proto.attribute.iter().find(|a| a.name() == name)
-    }
-
-    fn int(&self, name: &str, default: i64) -> Result<i64, Fault> {
-        match self.find(name) {
-            None => Ok(default),
-            Some(a) => a.i.ok_or_else(|| self.attribute(format!("attribute `{name}` is no integer"))),
-        }
-    }
-
-    fn flag(&self, name: &str) -> Result<bool, Fault> {
-        self.int(name, 0).map(|v| v != 0)
-    }
-
-    fn float(&self, name: &str, default: f32) -> Result<f32, Fault> {
-        match self.find(name) {
-            None => Ok(default),
-            Some(a) => {
-                a.f.filter(|f| f.is_finite())
-                    .ok_or_else(|| self.attribute(format!("attribute `{name}` is no finite number")))
-            }
-        }
-    }
-
-    fn ints(&self, name: &str) -> Option<Vec<i64>> {
-        self.find(name).map(|a| a.ints.clone())
-    }
-
-    /// The value of a `Constant` node.
-    fn constant(&self, directory: Option<&Path>) -> Result<Tensor, Fault> {
-        let tensor = |shape, data| Ok(Tensor { shape, data });
-        if let Some(t) = self.find("value").and_then(|a| a.t.as_ref()) {
-            let mut named = t.clone();
-            named.name = Some(self.reader.name.0.clone());
-            return Tensor::read(&named, directory);
-        }
-        if self.find("value_float").is_some() {
-            return tensor(vec![], TensorData::Float(vec![self.float("value_float", 0.0)?]));
-        }
-        if self.find("value_int").is_some() {
-            return tensor(vec![], TensorData::Int(vec![self.int("value_int", 0)?]));
-        }
-        if let Some(a) = self
-            .find("value_floats")
-            .filter(|a| !a.floats.is_empty() && a.floats.iter().all(|f| f.is_finite()))
-        {
-            return tensor(vec![a.floats.len()], TensorData::Float(a.floats.clone()));
-        }
-        if let Some(ints) = self.ints("value_ints") {
-            return tensor(vec![ints.len()], TensorData::Int(ints));
-        }
-        Err(self.attribute("has no finite tensor or number as its value".into()))
-    }
 }

@@ -9,8 +9,11 @@ mod export;
 mod import;
 mod lower;
 mod network;
+mod node;
 pub mod onnx;
 mod ops;
+mod order;
+mod reshape;
 mod tensor;
 #[cfg(test)]
 mod tests;
