@@ -1,1 +1,315 @@
-//! α
+//! α,β-CROWN: lower slopes `α` of unstable neurons and multipliers `β ≥ 0` of split neurons, optimised for many
+//! subproblems at once, one per lane, with intermediate bounds held fixed.
+//!
+//! A lane bounds one row of a spec on the box, with its own intervals, slopes and splits. Backward, with `a` the coefficient
+//! on a post-activation, `s`, `t` the upper line, `σ = ±1` the sign of a split (0 without):
+//! `â = max(a,0)·α + min(a,0)·s − σβ`, constant `+= min(a,0)·t + â·b`. The bound is concave in `(α, β)`; its gradient needs no
+//! tape: the adjoint of the backward pass is one forward sweep of the concretizing point `x*`,
+//! `z* = Wx* + b`, `x* ← αz*` if `a ≥ 0`, else `sz* + t`, and then `∂/∂α = max(a,0)·z*`, `∂/∂β = −σz*`.
+//! Every iterate is a bound; the best one of each lane is kept.
+//!
+//! Source: Xu et al. 2021 (arXiv:2011.13824), Wang et al. 2021 (arXiv:2103.06624); Adam with decaying rate.
+
+use super::crown::{Interval, Region, relu_lines};
+use super::{Net, Spec};
+use certus_kernels::relax::wide;
+use certus_kernels::{LANE_MULTIPLE, padded_lanes};
+
+/// How long and how fast to climb.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Climb {
+    /// Iterations.
+    pub iterations: usize,
+    /// Rate of `α`.
+    pub alpha_rate: f32,
+    /// Rate of `β`.
+    pub beta_rate: f32,
+    /// Factor of both rates per iteration.
+    pub decay: f32,
+}
+
+/// One subproblem.
+#[derive(Clone, Debug)]
+pub struct Lane<'a> {
+    /// Intervals per hidden layer, cut at the splits.
+    pub intervals: &'a [Interval],
+    /// Row of the spec.
+    pub row: usize,
+    /// Split neurons: hidden layer, neuron, `z ≥ 0`.
+    pub splits: &'a [(usize, usize, bool)],
+    /// Slopes to start from, `[neurons]`, or empty for the adaptive ones.
+    pub alpha: &'a [f32],
+    /// Multipliers to start from, one per split (missing ones are 0).
+    pub beta: &'a [f32],
+}
+
+/// The best bound of a lane, and where it was found.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Lower bound of the row.
+    pub bound: f32,
+    /// Slopes, `[neurons]`.
+    pub alpha: Vec<f32>,
+    /// Multipliers, one per split.
+    pub beta: Vec<f32>,
+    /// What each neuron's relaxation loses with these slopes, `[neurons]`; 0 where stable.
+    pub gaps: Vec<f32>,
+    /// The point that attains the linear bound, `[inputs]`.
+    pub point: Vec<f32>,
+}
+
+/// State of all lanes; `[neurons, lanes]` unless said otherwise.
+struct State {
+    lanes: usize,
+    first: Vec<usize>,
+    alpha: Vec<f32>,
+    beta: Vec<f32>,
+    /// σ of a split, else 0.
+    sign: Vec<f32>,
+    upper_slope: Vec<f32>,
+    upper_intercept: Vec<f32>,
+    /// 1 where `α` is free.
+    free: Vec<f32>,
+    /// Coefficients on post-activations of the last backward pass.
+    post: Vec<f32>,
+    moments: [Vec<f32>; 4],
+    /// `[width, lanes]`.
+    a: Vec<f32>,
+    next: Vec<f32>,
+    /// `[inputs, lanes]`.
+    point: Vec<f32>,
+    /// `[lanes]`.
+    value: Vec<f32>,
+}
+
+/// Climbs from the lanes' starts; stops early when every bound is positive.
+pub fn optimise(net: &Net, spec: &Spec, region: Region<'_>, lanes: &[Lane<'_>], climb: Climb) -> Vec<Found> {
+    let mut state = State::new(net, lanes);
+    let mut found: Vec<Found> =
+        lanes.iter().map(|_| Found { bound: f32::NEG_INFINITY, ..Found::default() }).collect();
+    for iteration in 0..=climb.iterations {
+        state.backward(net, spec, region, lanes);
+        for (r, (lane, found)) in lanes.iter().zip(&mut found).enumerate() {
+            if state.value[r] > found.bound {
+                state.keep(net, lane, r, found);
+            }
+        }
+        if iteration == climb.iterations || found.iter().all(|f| f.bound > 0.0) {
+            break;
+        }
+        let rate = climb.decay.powi(iteration as i32);
+        state.ascend(net, iteration, rate * climb.alpha_rate, rate * climb.beta_rate);
+    }
+    found
+}
+
+impl State {
+    fn new(net: &Net, lanes: &[Lane<'_>]) -> Self {
+        let count = padded_lanes(lanes.len());
+        let neurons = net.neurons();
+        let zeros = || vec![0.0f32; neurons * count];
+        let mut first = vec![0];
+        net.hidden.iter().for_each(|h| first.push(first[first.len() - 1] + h.rows));
+        let mut state = Self {
+            lanes: count,
+            first,
+            alpha: zeros(),
+            beta: zeros(),
+            sign: zeros(),
+            upper_slope: zeros(),
+            upper_intercept: zeros(),
+            free: zeros(),
+            post: zeros(),
+            moments: [zeros(), zeros(), zeros(), zeros()],
+            a: vec![0.0; net.width() * count],
+            next: vec![0.0; net.width() * count],
+            point: vec![0.0; net.inputs * count],
+            value: vec![0.0; count],
+        };
+        for (r, lane) in lanes.iter().enumerate() {
+            state.load(lane, r);
+        }
+        state
+    }
+
+    fn load(&mut self, lane: &Lane<'_>, r: usize) {
+        for (k, interval) in lane.intervals.iter().enumerate() {
+            for (i, (l, u)) in interval.lower.iter().zip(&interval.upper).enumerate() {
+                let neuron = self.first[k] + i;
+                let at = neuron * self.lanes + r;
+                if *u <= 0.0 {
+                    continue; // inactive: everything 0
+                }
+                if *l >= 0.0 {
+                    (self.alpha[at], self.upper_slope[at]) = (1.0, 1.0);
+                    continue;
+                }
+                let lines = relu_lines(*l, *u);
+                self.free[at] = 1.0;
+                self.upper_slope[at] = lines.upper_slope;
+                self.upper_intercept[at] = lines.upper_intercept;
+                self.alpha[at] = lane.alpha.get(neuron).copied().unwrap_or(lines.lower_slope);
+            }
+        }
+        for (index, (k, i, active)) in lane.splits.iter().enumerate() {
+            let at = (self.first[*k] + i) * self.lanes + r;
+            self.sign[at] = if *active { 1.0 } else { -1.0 };
+            self.beta[at] = lane.beta.get(index).copied().unwrap_or(0.0);
+        }
+    }
+
+    /// The bounds of all lanes into `value`, their coefficients into `post`, their minimisers into `point`.
+    fn backward(&mut self, net: &Net, spec: &Spec, region: Region<'_>, lanes: &[Lane<'_>]) {
+        let count = self.lanes;
+        self.value.fill(0.0);
+        for (r, lane) in lanes.iter().enumerate() {
+            self.value[r] = spec.bias[lane.row];
+            let weights = &spec.weights[lane.row * spec.cols..][..spec.cols];
+            self.a[r..].iter_mut().step_by(count).zip(weights).for_each(|(a, w)| *a = *w);
+        }
+        for (k, layer) in net.hidden.iter().enumerate().rev() {
+            let range = self.first[k] * count..self.first[k + 1] * count;
+            self.post[range.clone()].copy_from_slice(&self.a[..layer.rows * count]);
+            let lines = Lines {
+                alpha: &self.alpha[range.clone()],
+                upper_slope: &self.upper_slope[range.clone()],
+                upper_intercept: &self.upper_intercept[range.clone()],
+                sign: &self.sign[range.clone()],
+                beta: &self.beta[range],
+            };
+            let (a, value) = (&mut self.a[..layer.rows * count], &mut self.value);
+            wide(|| relax(a, value, lines, &layer.bias, count));
+            layer.backward.product(None, &self.a, count, &mut self.next);
+            std::mem::swap(&mut self.a, &mut self.next);
+        }
+        let inputs = self.a.chunks_exact(count).zip(self.point.chunks_exact_mut(count));
+        for (((a, x), l), u) in inputs.zip(region.lower).zip(region.upper) {
+            for ((a, x), v) in a.iter().zip(x).zip(&mut self.value) {
+                *x = if *a >= 0.0 { *l } else { *u };
+                *v += a * *x;
+            }
+        }
+    }
+
+    /// One Adam step of `α` and `β` along the gradient, projected to `[0, 1]` and `[0, ∞)`.
+    fn ascend(&mut self, net: &Net, iteration: usize, alpha_rate: f32, beta_rate: f32) {
+        let count = self.lanes;
+        let mut x = std::mem::take(&mut self.a);
+        let mut z = std::mem::take(&mut self.next);
+        x[..self.point.len()].copy_from_slice(&self.point);
+        let step = iteration as i32 + 1;
+        let correction = (1.0 - BETA_2.powi(step)).sqrt() / (1.0 - BETA_1.powi(step));
+        for (k, layer) in net.hidden.iter().enumerate() {
+            layer.forward.product(None, &x, count, &mut z);
+            let range = self.first[k] * count..self.first[k + 1] * count;
+            let [m_alpha, v_alpha, m_beta, v_beta] = &mut self.moments;
+            let layer_state = LayerState {
+                alpha: &mut self.alpha[range.clone()],
+                beta: &mut self.beta[range.clone()],
+                sign: &self.sign[range.clone()],
+                upper_slope: &self.upper_slope[range.clone()],
+                upper_intercept: &self.upper_intercept[range.clone()],
+                free: &self.free[range.clone()],
+                post: &self.post[range.clone()],
+                m_alpha: &mut m_alpha[range.clone()],
+                v_alpha: &mut v_alpha[range.clone()],
+                m_beta: &mut m_beta[range.clone()],
+                v_beta: &mut v_beta[range],
+            };
+            let rates = (alpha_rate * correction, beta_rate * correction);
+            let z = &z[..layer.rows * count];
+            let x = &mut x[..layer.rows * count];
+            wide(|| layer_step(layer_state, z, x, &layer.bias, count, rates));
+        }
+        self.a = x;
+        self.next = z;
+    }
+
+    /// Copies a lane's state as the best so far.
+    fn keep(&self, net: &Net, lane: &Lane<'_>, r: usize, found: &mut Found) {
+        let column = |x: &[f32]| x[r..].iter().step_by(self.lanes).copied().collect::<Vec<f32>>();
+        found.bound = self.value[r];
+        found.alpha = column(&self.alpha);
+        found.beta =
+            lane.splits.iter().map(|(k, i, _)| self.beta[(self.first[*k] + i) * self.lanes + r]).collect();
+        found.point = column(&self.point);
+        found.point.truncate(net.inputs);
+        found.gaps.clear();
+        for (k, interval) in lane.intervals.iter().enumerate() {
+            for (i, (l, u)) in interval.lower.iter().zip(&interval.upper).enumerate() {
+                let at = (self.first[k] + i) * self.lanes + r;
+                let (a, alpha) = (self.post[at], self.alpha[at]);
+                let below = (-l * alpha).max(u * (1.0 - alpha));
+                let gap = a.max(0.0) * below - a.min(0.0) * self.upper_intercept[at];
+                found.gaps.push(self.free[at] * gap);
+            }
+        }
+    }
+}
+
+const BETA_1: f32 = 0.9;
+const BETA_2: f32 = 0.999;
+
+#[derive(Clone, Copy)]
+struct Lines<'a> {
+    alpha: &'a [f32],
+    upper_slope: &'a [f32],
+    upper_intercept: &'a [f32],
+    sign: &'a [f32],
+    beta: &'a [f32],
+}
+
+#[inline(always)]
+fn relax(a: &mut [f32], value: &mut [f32], lines: Lines<'_>, bias: &[f32], lanes: usize) {
+    let rows = a.chunks_exact_mut(lanes).zip(bias).zip(lines.alpha.chunks_exact(lanes));
+    let lines = lines
+        .upper_slope
+        .chunks_exact(lanes)
+        .zip(lines.upper_intercept.chunks_exact(lanes))
+        .zip(lines.sign.chunks_exact(lanes).zip(lines.beta.chunks_exact(lanes)));
+    for (((a, b), alpha), ((slope, intercept), (sign, beta))) in rows.zip(lines) {
+        for r in 0..lanes {
+            let (plus, minus) = (a[r].max(0.0), a[r].min(0.0));
+            let next = plus * alpha[r] + minus * slope[r] - sign[r] * beta[r];
+            value[r] += minus * intercept[r] + next * b;
+            a[r] = next;
+        }
+    }
+}
+
+struct LayerState<'a> {
+    alpha: &'a mut [f32],
+    beta: &'a mut [f32],
+    sign: &'a [f32],
+    upper_slope: &'a [f32],
+    upper_intercept: &'a [f32],
+    free: &'a [f32],
+    post: &'a [f32],
+    m_alpha: &'a mut [f32],
+    v_alpha: &'a mut [f32],
+    m_beta: &'a mut [f32],
+    v_beta: &'a mut [f32],
+}
+
+/// The sweep through one layer with the step of its variables.
+#[inline(always)]
+fn layer_step(s: LayerState<'_>, z: &[f32], x: &mut [f32], bias: &[f32], lanes: usize, rates: (f32, f32)) {
+    for (row, b) in bias.iter().enumerate() {
+        for at in row * lanes..(row + 1) * lanes {
+            let z = z[at] + b;
+            let a = s.post[at];
+            x[at] = if a >= 0.0 { s.alpha[at] * z } else { s.upper_slope[at] * z + s.upper_intercept[at] };
+            let g = s.free[at] * a.max(0.0) * z;
+            s.m_alpha[at] = BETA_1 * s.m_alpha[at] + (1.0 - BETA_1) * g;
+            s.v_alpha[at] = BETA_2 * s.v_alpha[at] + (1.0 - BETA_2) * g * g;
+            let step = s.free[at] * rates.0 * s.m_alpha[at] / (s.v_alpha[at].sqrt() + 1e-8);
+            s.alpha[at] = (s.alpha[at] + step).clamp(0.0, 1.0);
+            let g = -s.sign[at] * z;
+            s.m_beta[at] = BETA_1 * s.m_beta[at] + (1.0 - BETA_1) * g;
+            s.v_beta[at] = BETA_2 * s.v_beta[at] + (1.0 - BETA_2) * g * g;
+            s.beta[at] = (s.beta[at] + rates.1 * s.m_beta[at] / (s.v_beta[at].sqrt() + 1e-8)).max(0.0);
+        }
+    }
+}
+
+const _: () = assert!(LANE_MULTIPLE > 0);

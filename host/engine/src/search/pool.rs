@@ -46,12 +46,30 @@ impl<D> Pool<D> {
         }
     }
 
-    /// Ends the work on a domain that was taken, leaving `children` open.
-    pub fn finish(&self, children: impl IntoIterator<Item = D>) {
+    /// As [`Pool::take`], up to `most` domains; empty where that gives `None`. Followed by one [`Pool::finish_many`].
+    pub fn take_many(&self, most: usize) -> Vec<D> {
+        let mut taken: Vec<D> = self.take().into_iter().collect();
+        if !taken.is_empty() {
+            let mut state = self.state.lock().expect("no worker panics while it holds the pool");
+            let more = (most.max(1) - 1).min(state.open.len());
+            let from = state.open.len() - more;
+            taken.extend(state.open.drain(from..).rev());
+            state.working += more;
+        }
+        taken
+    }
+
+    /// Ends the work on `taken` domains, leaving `children` open.
+    pub fn finish_many(&self, taken: usize, children: impl IntoIterator<Item = D>) {
         let mut state = self.state.lock().expect("no worker panics while it holds the pool");
         state.open.extend(children);
-        state.working -= 1;
+        state.working -= taken;
         self.changed.notify_all();
+    }
+
+    /// Ends the work on a domain that was taken, leaving `children` open.
+    pub fn finish(&self, children: impl IntoIterator<Item = D>) {
+        self.finish_many(1, children);
     }
 
     /// Lets every [`Pool::take`] return `None` from now on.

@@ -8,11 +8,15 @@ mod attack;
 mod input_split;
 mod leaf;
 mod problem;
+mod relu_split;
+mod shared;
 
+use crate::bounds::crown::Scratch;
 use crate::program::Program;
 use crate::property::{Property, Witness};
 use crate::search::{Budget, Progress};
 use certus_core::proof::Meaning;
+use shared::{Domain, Shared, Tools};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
@@ -30,14 +34,35 @@ pub struct Settings {
     pub seed: u64,
     /// For which executions the property is to hold. Default [`Meaning::Real`].
     pub meaning: Meaning,
+    /// What is split. Default [`Branching::Automatic`].
+    pub branching: Branching,
     /// Whether to look for counterexamples. Default true; off for boxes where none is expected.
     pub attack: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(120), threads: 0, seed: 0, meaning: Meaning::Real, attack: true }
+        Self {
+            timeout: Duration::from_secs(120),
+            threads: 0,
+            seed: 0,
+            meaning: Meaning::Real,
+            branching: Branching::Automatic,
+            attack: true,
+        }
     }
+}
+
+/// What branch and bound splits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Branching {
+    /// Inputs of networks with few of them, else neurons.
+    #[default]
+    Automatic,
+    /// The box of inputs.
+    Inputs,
+    /// Unstable neurons, with α,β-CROWN.
+    Neurons,
 }
 
 /// Why there is no verdict.
@@ -111,8 +136,7 @@ pub fn verify(
     let parts = problem::Parts::new(program);
     for case in &property.cases {
         let problem = CaseProblem::new(&parts, property, case, settings.meaning);
-        let outcome = input_split::decide(&problem, settings, &budget, progress, &mut stats);
-        match outcome {
+        match decide(&problem, settings, &budget, progress, &mut stats) {
             Ok(proof) => proofs.push(proof),
             Err(verdict) => {
                 stats.seconds = budget.elapsed().as_secs_f64();
@@ -122,4 +146,55 @@ pub fn verify(
     }
     stats.seconds = budget.elapsed().as_secs_f64();
     Report { verdict: Verdict::Holds(proofs), stats }
+}
+
+/// Up to this many inputs, boxes are halved; above, neurons are split.
+const INPUT_SPLIT_INPUTS: usize = 20;
+
+/// Decides a case: its proof, or another verdict.
+fn decide(
+    problem: &CaseProblem<'_>,
+    settings: &Settings,
+    budget: &Budget<'_>,
+    progress: &dyn Progress,
+    stats: &mut Stats,
+) -> Result<Vec<u8>, Verdict> {
+    let shared = Shared::new(problem, settings, budget, progress);
+    let by_input = match settings.branching {
+        Branching::Automatic => problem.parts.net.inputs <= INPUT_SPLIT_INPUTS,
+        Branching::Inputs => true,
+        Branching::Neurons => false,
+    };
+    let scratch = || if by_input { Scratch::attributing() } else { Scratch::default() };
+    problem.with_proof_problem(|p| {
+        let mut tools = Tools::new(&shared, p, 0, scratch());
+        let root: Domain = shared.root();
+        let open = if by_input {
+            input_split::step(&shared, &mut tools, &mut input_split::Local::default(), root)
+        } else {
+            relu_split::step(&shared, &mut tools, vec![root])
+        };
+        if open.is_empty() {
+            return;
+        }
+        if settings.attack
+            && let Some(witness) = tools.attack_root(&shared)
+        {
+            shared.end(Verdict::Violated(witness));
+        }
+        shared.pool.open(open);
+        let run = if by_input { input_split::run } else { relu_split::run };
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        std::thread::scope(|scope| {
+            for index in 1..threads {
+                let (shared, scratch) = (&shared, scratch());
+                scope.spawn(move || run(shared, &mut Tools::new(shared, p, index, scratch)));
+            }
+            run(&shared, &mut tools);
+        });
+    });
+    shared.conclude(stats)
 }

@@ -82,4 +82,41 @@ impl<'a> CaseProblem<'a> {
         let layers = self.parts.layers.iter().enumerate().filter(|(_, l)| l.relu());
         layers.map(|(i, _)| i).nth(k).expect("one layer with ReLU per hidden layer") as u16
     }
+
+    /// Hidden layer of the search's network that is layer `index` of the program.
+    pub fn hidden_layer(&self, index: u16) -> usize {
+        self.parts.layers[..usize::from(index)].iter().filter(|l| l.relu()).count()
+    }
+
+    /// Hidden layer and place in it of the `neuron`-th of all hidden neurons.
+    pub fn hidden_neuron(&self, mut neuron: usize) -> (usize, usize) {
+        for (k, layer) in self.parts.net.hidden.iter().enumerate() {
+            if neuron < layer.rows {
+                return (k, neuron);
+            }
+            neuron -= layer.rows;
+        }
+        unreachable!("a neuron of the network")
+    }
+
+    /// Slopes of all hidden neurons as the proof has them: `α·255` for every neuron of the program.
+    pub fn program_alpha(&self, alpha: &[f32]) -> Vec<u8> {
+        let mut hidden = alpha.iter();
+        let mut bytes = Vec::new();
+        for layer in &self.parts.layers {
+            for _ in 0..layer.outputs() {
+                let alpha = if layer.relu() { hidden.next() } else { None };
+                bytes.push(alpha.map_or(0, |a| (a * 255.0).round() as u8));
+            }
+        }
+        bytes
+    }
+
+    /// The disjunct's row that is easiest to refute, and its bound among `bounds` of all rows.
+    pub fn best_row(&self, disjunct: usize, bounds: &[f32]) -> (u16, f32) {
+        let bounds = &bounds[self.rows_of(disjunct)];
+        let best =
+            (0..bounds.len()).max_by(|a, b| bounds[*a].total_cmp(&bounds[*b])).expect("a disjunct has a row");
+        (best as u16, bounds[best])
+    }
 }

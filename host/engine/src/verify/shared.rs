@@ -1,0 +1,254 @@
+//! What the workers of one case share, and the tools that each has for itself.
+
+use super::attack::{Attacker, PointBox};
+use super::leaf::{Accepted, Checker};
+use super::problem::CaseProblem;
+use super::{Reason, Settings, Stats, Verdict};
+use crate::bounds::crown::Scratch;
+use crate::property::Witness;
+use crate::search::tree::Cut;
+use crate::search::{Budget, Leaf, Pool, Progress, Snapshot, Tree};
+use certus_core::proof;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+/// What an optimised row hands on to the halves of its domain.
+#[derive(Clone, Debug)]
+pub(super) struct Hint {
+    pub disjunct: usize,
+    pub alpha: Vec<f32>,
+    pub beta: Vec<f32>,
+}
+
+/// A subproblem waiting to be bounded: a box, and neurons fixed to one side.
+#[derive(Clone, Debug)]
+pub(super) struct Domain {
+    pub node: u32,
+    pub depth: u32,
+    pub lower: Vec<f64>,
+    pub upper: Vec<f64>,
+    /// Hidden layer, neuron, `z ≥ 0`; in order of depth.
+    pub splits: Vec<(usize, usize, bool)>,
+    pub hints: Vec<Hint>,
+}
+
+impl Domain {
+    /// The box in `f32`, rounded outward.
+    pub fn rounded(&self) -> (Vec<f32>, Vec<f32>) {
+        let down = |x: f64| {
+            let y = x as f32;
+            if f64::from(y) > x { y.next_down() } else { y }
+        };
+        (self.lower.iter().map(|x| down(*x)).collect(), self.upper.iter().map(|x| -down(-*x)).collect())
+    }
+
+    /// A point of `f32` strictly inside coordinate `j`, about the middle.
+    pub fn middle(&self, j: usize) -> Option<f64> {
+        let (l, u) = (self.lower[j], self.upper[j]);
+        let middle = f64::from((0.5 * l + 0.5 * u) as f32);
+        (l < middle && middle < u).then_some(middle)
+    }
+
+    /// The widest coordinate that can be halved, and where.
+    pub fn widest(&self) -> Option<(usize, f64)> {
+        let width = |j: usize| self.upper[j] - self.lower[j];
+        let halves = (0..self.lower.len()).filter_map(|j| self.middle(j).map(|at| (j, at)));
+        halves.max_by(|a, b| width(a.0).total_cmp(&width(b.0)))
+    }
+}
+
+/// What the workers share.
+pub(super) struct Shared<'a> {
+    pub problem: &'a CaseProblem<'a>,
+    pub budget: &'a Budget<'a>,
+    pub progress: &'a dyn Progress,
+    pub settings: &'a Settings,
+    pub pool: Pool<Domain>,
+    tree: Tree,
+    accepted: Accepted,
+    found: Mutex<Option<Verdict>>,
+    domains: AtomicUsize,
+    leaves: AtomicUsize,
+    rejected: AtomicUsize,
+    state: Mutex<State>,
+}
+
+struct State {
+    proved: f64,
+    lowest: f32,
+    said: Instant,
+}
+
+impl<'a> Shared<'a> {
+    pub fn new(
+        problem: &'a CaseProblem<'a>,
+        settings: &'a Settings,
+        budget: &'a Budget<'a>,
+        progress: &'a dyn Progress,
+    ) -> Self {
+        Self {
+            problem,
+            budget,
+            progress,
+            settings,
+            pool: Pool::new([]),
+            tree: Tree::default(),
+            accepted: Accepted::default(),
+            found: Mutex::new(None),
+            domains: AtomicUsize::new(0),
+            leaves: AtomicUsize::new(0),
+            rejected: AtomicUsize::new(0),
+            state: Mutex::new(State { proved: 0.0, lowest: f32::INFINITY, said: Instant::now() }),
+        }
+    }
+
+    /// The whole case as a domain.
+    pub fn root(&self) -> Domain {
+        let region = &self.problem.case.region;
+        let (lower, upper) = (region.lower.clone(), region.upper.clone());
+        Domain { node: 0, depth: 0, lower, upper, splits: Vec::new(), hints: Vec::new() }
+    }
+
+    /// Ends the search with a verdict; a counterexample beats running out of time.
+    pub fn end(&self, verdict: Verdict) {
+        let mut found = self.found.lock().expect("no worker panics while it holds the verdict");
+        if found.is_none() || matches!(verdict, Verdict::Violated(_)) {
+            *found = Some(verdict);
+        }
+        self.pool.end();
+    }
+
+    /// Ends the search without a verdict.
+    pub fn give_up(&self, reason: Reason) {
+        let lowest = self.state.lock().expect("no worker panics while it holds the state").lowest;
+        self.end(Verdict::Unknown { reason, lower_bound: lowest.is_finite().then_some(lowest) });
+    }
+
+    /// Whether time is up; then gives back `taken` domains and ends the search.
+    pub fn out_of_budget(&self, taken: usize) -> bool {
+        if !self.budget.is_spent() {
+            return false;
+        }
+        self.give_up(if self.budget.is_stopped() { Reason::Stopped } else { Reason::Timeout });
+        self.pool.finish_many(taken, []);
+        true
+    }
+
+    /// Splits a domain in the tree; returns its halves, the first one last.
+    pub fn halve(&self, domain: Domain, cut: Cut) -> Vec<Domain> {
+        let (first, second) = self.tree.split(domain.node, cut);
+        let mut below = Domain { node: first, depth: domain.depth + 1, ..domain };
+        let mut above = Domain { node: second, ..below.clone() };
+        match cut {
+            Cut::Input { coordinate, value } => {
+                below.upper[usize::from(coordinate)] = value;
+                above.lower[usize::from(coordinate)] = value;
+            }
+            Cut::Neuron { layer, neuron } => {
+                let hidden = self.problem.hidden_layer(layer);
+                below.splits.push((hidden, neuron as usize, true));
+                above.splits.push((hidden, neuron as usize, false));
+            }
+        }
+        vec![above, below]
+    }
+
+    /// Takes note of a bounded domain; now and then tells the progress.
+    pub fn note(&self, lowest: f32, proved: f64) {
+        let domains = self.domains.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut state = self.state.lock().expect("no worker panics while it holds the state");
+        state.proved += proved;
+        state.lowest = if domains == 1 { lowest } else { state.lowest.min(lowest) };
+        if state.said.elapsed().as_millis() >= 200 {
+            state.said = Instant::now();
+            let (proved, lowest) = (state.proved, state.lowest);
+            state.lowest = f32::INFINITY;
+            drop(state);
+            let lower_bound = lowest.is_finite().then_some(lowest);
+            self.progress.update(Snapshot { domains, open: self.pool.len(), proved, lower_bound });
+        }
+    }
+
+    /// The proof, if the search came to its end: the tree's own splits give its leaves, and each has to be one that the
+    /// checker accepted.
+    pub fn conclude(self, stats: &mut Stats) -> Result<Vec<u8>, Verdict> {
+        stats.domains += self.domains.load(Ordering::Relaxed);
+        stats.leaves += self.leaves.load(Ordering::Relaxed);
+        stats.rejected += self.rejected.load(Ordering::Relaxed);
+        if let Some(verdict) = self.found.into_inner().expect("no worker panics while it holds the verdict") {
+            return Err(verdict);
+        }
+        match self.tree.to_bytes() {
+            Some(bytes) if self.accepted.cover(self.problem, &bytes).is_ok() => Ok(bytes),
+            _ => Err(Verdict::Unknown { reason: Reason::Rounding, lower_bound: None }),
+        }
+    }
+}
+
+/// One thread's tools.
+pub(super) struct Tools<'a> {
+    proof_problem: &'a proof::Problem<'a>,
+    checker: Checker,
+    pub attacker: Attacker,
+    pub scratch: Scratch,
+}
+
+impl<'a> Tools<'a> {
+    pub fn new(
+        shared: &Shared<'_>,
+        proof_problem: &'a proof::Problem<'a>,
+        index: usize,
+        scratch: Scratch,
+    ) -> Self {
+        let seed = shared.settings.seed.wrapping_add(index as u64 * 0x1_0001);
+        Self { proof_problem, checker: Checker::new(shared.problem), attacker: Attacker::new(seed), scratch }
+    }
+
+    /// Has the checker accept a domain, and puts it into the tree.
+    pub fn prove(&mut self, shared: &Shared<'_>, domain: &Domain, leaf: Leaf) -> bool {
+        let region = (domain.lower.as_slice(), domain.upper.as_slice());
+        let split = |(k, i, active): &(usize, usize, bool)| proof::Split {
+            layer: shared.problem.program_layer(*k),
+            neuron: *i as u32,
+            active: *active,
+        };
+        let splits: Vec<proof::Split> = domain.splits.iter().map(split).collect();
+        if self.checker.accept(self.proof_problem, region, &splits, &leaf).is_err() {
+            shared.rejected.fetch_add(1, Ordering::Relaxed);
+            return false;
+        }
+        shared.accepted.insert(region, &splits, &leaf);
+        shared.leaves.fetch_add(1, Ordering::Relaxed);
+        shared.tree.prove(domain.node, leaf);
+        true
+    }
+
+    /// Attacks the whole box.
+    pub fn attack_root(&mut self, shared: &Shared<'_>) -> Option<Witness> {
+        let region = &shared.problem.case.region;
+        if region.witness_lower.iter().zip(&region.witness_upper).any(|(l, u)| l > u) {
+            return None;
+        }
+        let points = PointBox { lower: &region.witness_lower, upper: &region.witness_upper };
+        (0..3).find_map(|_| {
+            if shared.budget.is_spent() {
+                None
+            } else {
+                self.attacker.descend(shared.problem, points, 64, 25)
+            }
+        })
+    }
+
+    /// Tries given points of the witness box; ends the search if one is a counterexample.
+    pub fn try_points<'x>(
+        &mut self,
+        shared: &Shared<'_>,
+        points: impl ExactSizeIterator<Item = &'x [f32]>,
+    ) -> bool {
+        let witness = self.attacker.try_points(shared.problem, points);
+        let found = witness.is_some();
+        witness.into_iter().for_each(|w| shared.end(Verdict::Violated(w)));
+        found
+    }
+}
