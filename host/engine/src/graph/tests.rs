@@ -116,6 +116,24 @@ fn normalisation_becomes_layer_0_and_sums_become_biases() {
     );
     let expected = [scale(&[1.0, 1.0], &[-0.5, 0.1], false), dense(1, 2, &[2.0, 3.0], &[7.0], true)];
     assert_eq!(lower(&m).layers(), expected);
+    // (1 − 1/2)·2 + (1 + 0.1)·3 + 7, in either evaluation.
+    let x = [1.0f64, 1.0];
+    for y in [import(&m).unwrap().eval(&x), lower(&m).eval_f64(&x)] {
+        assert!((y[0] - 11.3).abs() < 1e-6, "{y:?}");
+    }
+}
+
+#[test]
+fn a_constant_on_the_right_is_stored_by_rows_of_outputs() {
+    let w = [1., 2., 3., 4., 5., 6.];
+    let matmul = model(&[1, 2], vec![floats("w", &[2, 3], &w)], vec![node("MatMul", &["x", "w"], "y")]);
+    let gemm = model(&[1, 2], vec![floats("w", &[2, 3], &w)], vec![node("Gemm", &["x", "w"], "y")]);
+    let transposed = with_int(node("Gemm", &["x", "v"], "y"), "transB", 1);
+    let transposed = model(&[1, 2], vec![floats("v", &[3, 2], &[1., 4., 2., 5., 3., 6.])], vec![transposed]);
+    for m in [matmul, gemm, transposed] {
+        assert_eq!(lower(&m).layers(), [dense(3, 2, &[1., 4., 2., 5., 3., 6.], &[0.; 3], false)]);
+        assert_eq!(import(&m).unwrap().eval(&[1.0f64, 10.0]), [41.0, 52.0, 63.0]);
+    }
 }
 
 #[test]
