@@ -74,6 +74,12 @@ pub enum Fault {
         /// What the decoder says.
         reason: String,
     },
+    /// More nodes, tensors and names than are read.
+    #[error("has more than {limit} nodes, tensors and names, the limit; split the model")]
+    TooManyParts {
+        /// Cap.
+        limit: usize,
+    },
     /// A model without graph.
     #[error("holds no graph; fetch or export it again")]
     NoGraph,

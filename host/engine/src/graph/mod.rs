@@ -14,6 +14,7 @@ pub mod onnx;
 mod ops;
 mod order;
 mod reshape;
+mod scan;
 mod tensor;
 #[cfg(test)]
 mod tests;

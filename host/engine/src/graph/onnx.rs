@@ -6,6 +6,10 @@
 use prost::Message;
 
 use super::error::Fault;
+use super::scan::count_parts;
+
+/// Cap on the nodes, tensors, values, attributes and names of a model.
+const PARTS_MAX: usize = 1 << 22;
 
 /// A parsed model, not yet checked.
 #[derive(Clone, PartialEq, Message)]
@@ -232,8 +236,11 @@ impl OnnxModel {
     /// Decodes `bytes` (plain protobuf).
     ///
     /// # Errors
-    /// [`Fault::Protobuf`].
+    /// [`Fault::Protobuf`], [`Fault::TooManyParts`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
+        if count_parts(bytes) > PARTS_MAX {
+            return Err(Fault::TooManyParts { limit: PARTS_MAX });
+        }
         Self::decode(bytes).map_err(|e| Fault::Protobuf { reason: e.to_string() })
     }
 

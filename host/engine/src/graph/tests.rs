@@ -339,6 +339,15 @@ fn a_residual_connection_imports_and_evaluates_but_is_no_chain() {
 }
 
 #[test]
+fn a_model_of_millions_of_empty_nodes_is_refused_before_it_is_decoded() {
+    let mut bytes = vec![0x3a, 0x80, 0x80, 0x80, 0x04];
+    bytes.resize(5 + (1 << 23), 0);
+    bytes[5..].as_chunks_mut::<2>().0.iter_mut().for_each(|node| *node = [0x0a, 0]);
+    let text = parse_onnx_bytes(&bytes, "t").unwrap_err().to_string();
+    assert!(text.contains("more than 4194304 nodes"), "{text}");
+}
+
+#[test]
 fn every_truncation_and_every_flipped_byte_is_survived() {
     let bytes = good().to_bytes();
     for n in 0..bytes.len() {
