@@ -118,6 +118,43 @@ fn an_export_is_repeatable_inspected_checked_and_monitored() {
 }
 
 #[test]
+fn what_certify_proves_is_checked_again_and_monitored_by_region() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let [samples, regions, artifact] = ["s.csv", "c.json", "a.crts"].map(|name| directory.path().join(name));
+    let (net, noise, range) = (asset("surrogate.onnx"), asset("noise.csv"), asset("range.csv"));
+    // Every tenth state of the encounter: 20 balls as wide as the sensors' noise.
+    let flight = fs::read_to_string(asset("trajectory.csv")).expect("bundled");
+    let some: Vec<&str> = flight.lines().skip(1).step_by(10).collect();
+    fs::write(&samples, some.join("\n")).expect("temporary directory");
+    let (samples, noise) = (text(&samples), text(&noise));
+    stdout(&certus(&[
+        "certify",
+        text(&net),
+        "--samples",
+        samples,
+        "--epsilon",
+        noise,
+        "--out",
+        text(&regions),
+    ]));
+    let json = fs::read_to_string(&regions).expect("written");
+    let proved = CertificateFile::from_json(&json).expect("read back").certificates.len();
+    assert!((10..20).contains(&proved), "{proved} of 20: some balls cross a class boundary, most do not");
+
+    let mut export = vec!["export", text(&net), "--regions", text(&regions), "--range", text(&range)];
+    export.extend(["--epsilon", noise, "--bounds", "off", "--out", text(&artifact)]);
+    stdout(&certus(&export));
+    let check =
+        stdout(&certus(&["export", "--check", text(&artifact), "--net", text(&net), "--samples", samples]));
+    assert!(check.contains(&format!("{proved} certificates by their stored proofs, 0 by")), "{check}");
+    let monitor = stdout(&certus(&["monitor", text(&artifact), "--input", samples, "--json"]));
+    let counts: Value = serde_json::from_str(monitor.lines().last().expect("counts")).expect("JSON");
+    // Neighbouring regions may also hold a ball that was not proved itself, so at least as many.
+    let by_region = counts["certified_by_region"].as_u64().expect("a count");
+    assert!(by_region >= proved as u64, "{counts}");
+}
+
+#[test]
 fn an_artifact_of_another_network_fails_its_check() {
     let directory = tempfile::tempdir().expect("temporary directory");
     let artifact = directory.path().join("a.crts");
