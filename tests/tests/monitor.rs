@@ -627,3 +627,27 @@ fn worst_case_operations_are_those_counted_by_hand() {
     // Also two rows for each of 3 neurons through 8 + 12 weights and the 2 inputs.
     assert_eq!(products(LiveBounds::CrownFull).bounds.multiply_adds, 3 * 35 + 4 * (35 + 2) + 6 * (20 + 2));
 }
+
+#[test]
+fn of_regions_that_overlap_the_one_with_the_largest_radius_counts_in_any_order() {
+    let region = |lower: f32, upper: f32| RegionCertificate {
+        lower: vec![lower],
+        upper: vec![upper],
+        claim: Claim::Class(0),
+        bound: 0.5,
+        meanings: Meanings::BOTH,
+        proof: None,
+    };
+    // Around 0.5 with epsilon 1/64: 8, 16 and 4 times epsilon to the nearer side; the last does not hold the ball.
+    let mut regions = [region(0.375, 1.0), region(0.25, 0.75), region(0.4375, 0.5625), region(0.5, 1.0)];
+    for _ in 0..regions.len() {
+        regions.rotate_left(1);
+        let mut artifact =
+            artifact(sign_network(false), vec![1.0 / 64.0], OwnedSpec::ArgMax, LiveBounds::Off);
+        artifact.certificates = regions.to_vec();
+        let Status::Certified { by: Evidence::Region, radius } = step(&artifact, &[0.5]).status else {
+            panic!("must be certified by region");
+        };
+        assert!(radius <= 16.0 && radius > 15.999, "{radius}");
+    }
+}
