@@ -224,6 +224,58 @@ fn bad_samples() {
 }
 
 #[test]
+fn bad_arguments_of_bench_and_certify() {
+    let folder = folder();
+    let two = OwnedAffine::Dense { rows: 2, cols: 2, weights: vec![1.0, 2.0, 2.0, 1.0], bias: vec![0.0; 2] };
+    let classes = Program::new(vec![OwnedLayer { affine: two, relu: false }]).unwrap();
+    graph::write_onnx(&classes, &folder.path().join("classes.onnx")).unwrap();
+    fs::write(folder.path().join("boxes.csv"), "0,0,1,1\n").unwrap();
+    fs::write(folder.path().join("samples.csv"), "0.5,0.5\n").unwrap();
+    fs::create_dir(folder.path().join("directory/set")).unwrap();
+    fs::write(folder.path().join("directory/set/instances.csv"), "onnx,vnnlib,timeout_s\na,b,soon\n")
+        .unwrap();
+    let samples = ["certify", "classes.onnx", "--samples", "samples.csv"];
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        (vec!["bench", "none"], "error: none/instances.csv: no such file"),
+        (vec!["bench", "good.onnx"], "good.onnx/instances.csv: "),
+        (vec!["bench", "directory/set"], "directory/set/instances.csv:2: timeout_s is no positive number"),
+        (vec!["bench", "none", "--timeout-cap", "0"], "--timeout-cap: 0 is not a positive"),
+        (vec!["bench", "none", "--out", "none/out.csv"], "none/out.csv: cannot write"),
+        (
+            vec!["certify", "none.onnx", "--regions", "boxes.csv", "--out", "o.json"],
+            "none.onnx: no such file",
+        ),
+        (
+            vec!["certify", "classes.onnx", "--regions", "none.csv", "--out", "o.json"],
+            "none.csv: no such file",
+        ),
+        (
+            vec!["certify", "classes.onnx", "--regions", "samples.csv", "--out", "o.json"],
+            "samples.csv:1: 2 columns where 4",
+        ),
+        (
+            vec!["certify", "classes.onnx", "--regions", "boxes.csv", "--out", "none/o.json"],
+            "none/o.json: cannot write",
+        ),
+        (
+            [&samples[..], &["--epsilon", "-1", "--out", "o.json"]].concat(),
+            "--epsilon: -1 is not a finite number",
+        ),
+        (
+            [&samples[..], &["--epsilon", "nan", "--out", "o.json"]].concat(),
+            "--epsilon: NaN is not a finite number",
+        ),
+        (
+            [&samples[..], &["--epsilon", "0.1", "--out", "o.json", "--timeout", "0"]].concat(),
+            "--timeout: 0 is not a positive",
+        ),
+    ];
+    for (args, expected) in cases {
+        check(folder.path(), &args, &[expected]);
+    }
+}
+
+#[test]
 fn the_same_files_unspoilt_are_accepted() {
     let folder = folder();
     fs::write(folder.path().join("good.onnx.gz"), gzip(&model().to_bytes())).unwrap();

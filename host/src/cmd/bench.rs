@@ -256,8 +256,7 @@ fn read_done(path: &Path) -> Result<HashMap<(String, String), String>, Error> {
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {
-    let bytes = file::read(path, LIMIT_BYTES)
-        .map_err(|e| Error::List { path: path.display().to_string(), problem: e.to_string() })?;
+    let bytes = file::read(path, LIMIT_BYTES)?;
     String::from_utf8(bytes)
         .map_err(|_| Error::List { path: path.display().to_string(), problem: "is not UTF-8 text".into() })
 }
