@@ -3,14 +3,12 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use certus_core::artifact::{Claim, Meanings};
+use certus_core::artifact::Claim;
 use certus_core::proof::Meaning;
 use certus_engine::Program;
-use certus_engine::certify::region_proof::{Violation, violations};
+use certus_engine::certify::prove::{Outcome as ProofOutcome, prove_region};
 use certus_engine::certify::{OwnedSpec, RegionCertificate};
-use certus_engine::property::{
-    Case, Disjunct, InputBox, Property, PropertyError, Row, Witness, parse_vnnlib_str,
-};
+use certus_engine::property::{PropertyError, Witness, parse_vnnlib_str};
 use certus_engine::search::Silent;
 use certus_engine::verify::{Reason, Settings, Verdict, verify};
 use rayon::prelude::*;
@@ -64,8 +62,6 @@ fn in_words(reason: Reason) -> &'static str {
 
 /// Levels tried around a recorded state, multiples of the nominal noise.
 pub const LADDER: [f64; 10] = [0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0];
-/// Margin that a certificate proves everywhere in its box, output units.
-const MARGIN: f32 = 1.0 / 1024.0;
 /// Budget of one box, milliseconds.
 const BOX_MS: u64 = 400;
 
@@ -149,7 +145,7 @@ fn box_around(states: &[&Vec<f32>], level: f64) -> (Vec<f32>, Vec<f32>) {
     (lower.collect(), upper.collect())
 }
 
-/// Proves that every input of the box has `class`, with a margin of at least [`MARGIN`].
+/// Proves that every input of the box has `class`.
 fn certify_box(
     program: &Program,
     class: u16,
@@ -157,41 +153,12 @@ fn certify_box(
     upper: &[f32],
     stop: &AtomicBool,
 ) -> Option<RegionCertificate> {
-    let settings = Settings {
-        timeout: Duration::from_millis(BOX_MS),
-        threads: 1,
-        meaning: Meaning::RealAndF32,
-        ..Settings::default()
-    };
-    let property = keeps_class(program, class, lower, upper);
-    let Verdict::Holds(proofs) = verify(program, &property, &settings, stop, &Silent).verdict else {
-        return None;
-    };
-    Some(RegionCertificate {
-        lower: lower.to_vec(),
-        upper: upper.to_vec(),
-        claim: Claim::Class(class),
-        bound: MARGIN,
-        meanings: Meanings::BOTH,
-        proof: proofs.into_iter().next(),
-    })
-}
-
-/// Violated iff some input of the box leads `class` over another one by no more than [`MARGIN`].
-fn keeps_class(program: &Program, class: u16, lower: &[f32], upper: &[f32]) -> Property {
-    let wide = |side: &[f32]| side.iter().copied().map(f64::from).collect();
-    let region = InputBox {
-        lower: wide(lower),
-        upper: wide(upper),
-        witness_lower: lower.to_vec(),
-        witness_upper: upper.to_vec(),
-    };
-    let disjunct = |v: Violation| Disjunct {
-        rows: vec![Row { coefficients: v.coefficients, rhs_lower: v.rhs, rhs_upper: v.rhs, strict: false }],
-    };
-    let ruled_out = violations(&OwnedSpec::ArgMax, Claim::Class(class), MARGIN, program.outputs());
-    let disjuncts = ruled_out.into_iter().map(disjunct).collect();
-    Property { inputs: program.inputs(), outputs: program.outputs(), cases: vec![Case { region, disjuncts }] }
+    let budget = Duration::from_millis(BOX_MS);
+    let claim = Claim::Class(class);
+    match prove_region(program, &OwnedSpec::ArgMax, claim, (lower, upper), budget, stop) {
+        ProofOutcome::Proved(certificate) => Some(*certificate),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
