@@ -101,7 +101,7 @@ fn prove_all(
         let centre: Vec<f32> =
             region.lower.iter().zip(&region.upper).map(|(l, u)| 0.5 * l + 0.5 * u).collect();
         let claim = Claim::Class(class(&program.eval_f32(&centre), spec));
-        match prove_region(program, spec, claim, (&region.lower, &region.upper), limit, stop) {
+        match prove_region(program, spec, claim, (&region.lower, &region.upper), (limit, 0), stop) {
             Outcome::Proved(certificate) => certificates.push(*certificate),
             Outcome::Refuted(_) => refuted += 1,
             Outcome::Unknown(_) => unknown += 1,

@@ -87,17 +87,32 @@ pub fn certify_states(
     states
         .par_iter()
         .map(|state| {
-            let class = class_of(program, state);
-            let mut best = StateRegion { level: 0.0, class, certificate: None };
-            for level in LADDER {
-                let (lower, upper) = box_around(&[state], level);
-                let Some(certificate) = certify_box(program, class, &lower, &upper, stop) else { break };
-                best = StateRegion { level, class, certificate: Some(certificate) };
-            }
+            let region = certify_state(program, state, stop);
             done();
-            best
+            region
         })
         .collect()
+}
+
+/// The top of [`LADDER`] first, where most states are proved; then by halving, as a proof for a box is one for
+/// those inside it.
+fn certify_state(program: &Program, state: &Vec<f32>, stop: &AtomicBool) -> StateRegion {
+    let class = class_of(program, state);
+    let mut best = StateRegion { level: 0.0, class, certificate: None };
+    // Levels below `proved` are settled, those from `failed` on are given up.
+    let (mut proved, mut failed, mut next) = (0, LADDER.len(), LADDER.len() - 1);
+    while proved < failed {
+        let (lower, upper) = box_around(&[state], LADDER[next]);
+        match certify_box(program, class, &lower, &upper, stop) {
+            Some(certificate) => {
+                best = StateRegion { level: LADDER[next], class, certificate: Some(certificate) };
+                proved = next + 1;
+            }
+            None => failed = next,
+        }
+        next = (proved + failed) / 2;
+    }
+    best
 }
 
 /// Half-width of a corridor beyond the flight, multiples of the nominal noise: a measurement that is off by
@@ -153,7 +168,8 @@ fn certify_box(
     upper: &[f32],
     stop: &AtomicBool,
 ) -> Option<RegionCertificate> {
-    let budget = Duration::from_millis(BOX_MS);
+    // States are shared out to all cores already.
+    let budget = (Duration::from_millis(BOX_MS), 1);
     let claim = Claim::Class(class);
     match prove_region(program, &OwnedSpec::ArgMax, claim, (lower, upper), budget, stop) {
         ProofOutcome::Proved(certificate) => Some(*certificate),

@@ -29,7 +29,8 @@ pub enum Outcome {
     Unknown(Reason),
 }
 
-/// Tries to prove `claim` on the box `[lower, upper]` (raw units) within `timeout` for each promise.
+/// Tries to prove `claim` on the box `[lower, upper]` (raw units) within `timeout` for each promise, on `threads` workers (0: one
+/// per core).
 ///
 /// # Panics
 /// If a slice is not `[inputs]`, or the claim does not fit `spec` and the outputs.
@@ -38,7 +39,7 @@ pub fn prove_region(
     spec: &OwnedSpec,
     claim: Claim,
     (lower, upper): (&[f32], &[f32]),
-    timeout: Duration,
+    (timeout, threads): (Duration, usize),
     stop: &AtomicBool,
 ) -> Outcome {
     let centre: Vec<f32> = lower.iter().zip(upper).map(|(l, u)| 0.5 * l + 0.5 * u).collect();
@@ -51,8 +52,13 @@ pub fn prove_region(
         let bound = (promise * margin).max(f32::MIN_POSITIVE);
         let weakest = index + 1 == PROMISES.len();
         // A violation of a promise above 0 need not break the claim, so only the weakest looks for one.
-        let settings =
-            Settings { timeout, meaning: Meaning::RealAndF32, attack: weakest, ..Settings::default() };
+        let settings = Settings {
+            timeout,
+            threads,
+            meaning: Meaning::RealAndF32,
+            attack: weakest,
+            ..Settings::default()
+        };
         let property = property(program, spec, claim, bound, (lower, upper));
         match verify(program, &property, &settings, stop, &Silent).verdict {
             Verdict::Holds(mut proofs) => {
