@@ -80,10 +80,10 @@ pub struct InputBox {
     pub lower: Vec<f64>,
     /// `≥` the decimal upper bound, `[inputs]`; equal where that is an `f64`.
     pub upper: Vec<f64>,
-    /// Smallest `f32` that is `≥` the decimal lower bound. May exceed `witness_upper` where the
+    /// Smallest `f32` that is `≥` the decimal lower bound (`>` if the bound is strict). May exceed `witness_upper` where the
     /// decimal interval holds no `f32`: then no witness exists in `f32`.
     pub witness_lower: Vec<f32>,
-    /// Largest `f32` that is `≤` the decimal upper bound.
+    /// Largest `f32` that is `≤` the decimal upper bound (`<` if the bound is strict).
     pub witness_upper: Vec<f32>,
 }
 
