@@ -21,7 +21,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 pub use leaf::{Checker, check_case};
-pub use problem::CaseProblem;
+pub use problem::{CaseProblem, Parts};
 
 /// How to verify.
 #[derive(Clone, Debug, PartialEq)]
