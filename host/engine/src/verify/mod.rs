@@ -174,7 +174,7 @@ fn decide(
         } else {
             relu_split::step(&shared, &mut tools, vec![root])
         };
-        if open.is_empty() {
+        if shared.root_is_proved() {
             return;
         }
         if settings.attack

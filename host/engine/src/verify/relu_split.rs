@@ -7,7 +7,6 @@
 //!
 //! Source: Wang et al. 2021 (arXiv:2103.06624); scores after Bunel et al. 2020 (BaBSR, arXiv:1909.06588), intercept part.
 
-use super::Reason;
 use super::shared::{Domain, Hint, Shared, Tools};
 use crate::bounds::alpha_beta::{Climb, Found, Lane, optimise};
 use crate::bounds::crown::{self, Bounds, Mode, Region};
@@ -179,10 +178,8 @@ fn split(shared: &Shared<'_>, b: Bounded) -> Vec<Domain> {
             Some((coordinate, value)) => {
                 shared.halve(Domain { hints, ..domain }, Cut::Input { coordinate: coordinate as u16, value })
             }
-            None => {
-                shared.give_up(Reason::Rounding);
-                Vec::new()
-            }
+            // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
+            None => Vec::new(),
         };
     };
     let (layer, neuron) = shared.problem.hidden_neuron(neuron);

@@ -110,6 +110,11 @@ impl<'a> Shared<'a> {
         Domain { node: 0, depth: 0, lower, upper, splits: Vec::new(), hints: Vec::new() }
     }
 
+    /// Whether the whole case was proved as one leaf.
+    pub fn root_is_proved(&self) -> bool {
+        self.leaves.load(Ordering::Relaxed) > 0
+    }
+
     /// Ends the search with a verdict; a counterexample beats running out of time.
     pub fn end(&self, verdict: Verdict) {
         let mut found = self.found.lock().expect("no worker panics while it holds the verdict");
