@@ -34,7 +34,8 @@ fn lines(mut text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What stands before and after the first `byte`, which is ASCII. (`str::split_once` keeps a panic path.)
+/// What stands before and after the first `byte`, which is ASCII. (Searches of `str` for a `char` keep a
+/// panic path in some builds.)
 fn split_once(text: &str, byte: u8) -> Option<(&str, &str)> {
     let (before, rest) = text.split_at_checked(text.bytes().position(|b| b == byte)?)?;
     Some((before, rest.get(1..)?))

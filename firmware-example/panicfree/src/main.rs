@@ -37,11 +37,11 @@ fn panic(info: &core::panic::PanicInfo<'_>) -> ! {
 
 /// Memory of unknown contents and length.
 fn memory() -> &'static mut [f32] {
-    black_box(&mut [])
+    black_box::<&'static mut [f32]>(&mut [])
 }
 
 fn numbers() -> &'static [f32] {
-    black_box(&[])
+    black_box::<&'static [f32]>(&[])
 }
 
 fn size() -> usize {
@@ -101,7 +101,7 @@ fn bounds(network: &Network<'_>, method: certus_core::bounds::Method) {
 #[cfg(feature = "artifact")]
 #[inline(never)]
 fn artifact() -> Option<certus_core::ArtifactView<'static>> {
-    let view = certus_core::ArtifactView::new_checked(black_box(&[])).ok()?;
+    let view = certus_core::ArtifactView::new_checked(black_box::<&'static [u8]>(&[])).ok()?;
     black_box((view.bytes(), view.version(), view.digest(), view.spec(), view.live_bounds()));
     black_box((view.inputs(), view.outputs(), view.width(), view.neurons(), view.region_count()));
     black_box((view.range_lower(), view.range_upper(), view.epsilon()));
@@ -122,10 +122,30 @@ fn monitor(view: certus_core::ArtifactView<'static>) {
         black_box(monitor.step(numbers()));
         black_box((monitor.outputs(), monitor.view()));
     }
-    if let Ok(mut monitor) = MonitorRef::new(view, black_box(&[]), memory()) {
+    if let Ok(mut monitor) = MonitorRef::new(view, black_box::<&'static [Layer<'static>]>(&[]), memory()) {
         black_box(monitor.step(numbers()));
         black_box((monitor.outputs(), monitor.view()));
     }
+}
+
+#[cfg(feature = "proof")]
+#[inline(never)]
+fn proof(network: Network<'_>) {
+    use certus_core::proof::{self, Meaning, Memory, Plain, Problem, TreeMemory};
+    fn any<T>() -> &'static mut [T] {
+        black_box::<&'static mut [T]>(&mut [])
+    }
+    let problem = Problem { network, disjuncts: any(), meaning: black_box(Meaning::RealAndF32) };
+    let mut memory = Memory { floats: any(), index: any(), lanes: size() };
+    black_box(proof::memory_len(&network, size()));
+    black_box(proof::check_leaf(&problem, &mut Plain, (any(), any()), any(), any(), &mut memory)).ok();
+    let walked = proof::walk(&problem, any(), (any(), any()), any(), any(), |region, splits, leaf| {
+        black_box((region, splits));
+        leaf.parse(any())
+    });
+    black_box(walked).ok();
+    let tree = TreeMemory { frames: any(), splits: any(), claims: any() };
+    black_box(proof::check_tree(&problem, &mut Plain, any(), (any(), any()), tree, &mut memory)).ok();
 }
 
 #[cfg(feature = "violate")]
@@ -147,6 +167,8 @@ extern "C" fn _start() {
             bounds(&network, black_box(Method::CrownFull));
             black_box(pre_activations(&network, memory())).ok();
         }
+        #[cfg(feature = "proof")]
+        proof(network);
     }
     #[cfg(feature = "artifact")]
     if let Some(view) = artifact() {
