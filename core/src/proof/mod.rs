@@ -17,7 +17,7 @@
 //! # Rounding
 //! Round to nearest binary64, `u = 2⁻⁵³`, any order of summation, products fused or not. Each lane carries a value `V` and a
 //! deduction `D ≥ 0`; its bound is `V − D`. Let `g ≥ γ_K` with `K` above the number of terms that enter any sum here
-//! ([`Factors`]: three times all neurons and inputs, and some). With `tᵢ = Σ|Wᵢⱼ|mⱼ + |bᵢ|` as there:
+//! (`Factors`: three times all neurons and inputs, and some). With `tᵢ = Σ|Wᵢⱼ|mⱼ + |bᵢ|` as there:
 //! * a product with `Wᵀ` is off by at most `g|a|ᵀ|W|m = g Σ|aᵢ|(tᵢ − |bᵢ|)`;
 //! * bias terms `aᵢbᵢ` enter `V` by a product and at most `K` sums: off by at most `g Σ|aᵢ||bᵢ|`;
 //! * `a − sβ` rounds by at most `u|a|` in the rounded `a`, times `|zᵢ| ≤ tᵢ + eᵢ`.
@@ -27,7 +27,7 @@
 //! * input terms `min(aⱼlⱼ, aⱼuⱼ)` enter `V`; `2g|aⱼ|mⱼ` enters `D`;
 //! * `D` is a sum of at most `K` non-negative terms of at most four roundings each: at most `D̂(1 + 4g)`.
 //!
-//! Underflow: a proof has fewer than 2³² products per lane and layer, each off by at most 2⁻¹⁰⁷⁵; [`TINY`] `= 2⁻¹⁰⁰⁰` times
+//! Underflow: a proof has fewer than 2³² products per lane and layer, each off by at most 2⁻¹⁰⁷⁵; `TINY` `= 2⁻¹⁰⁰⁰` times
 //! (1 + mass of the layer's inputs) covers a layer's. Results are tested finite; NaN and infinity reject.
 
 mod intervals;

@@ -18,7 +18,7 @@ mod sealed {
     }
 }
 
-/// A matrix `[rows, cols]` in panels of [`TILE`] rows: `data[panel][col][TILE]`, zero-padded.
+/// A matrix `[rows, cols]` in panels of `TILE` rows: `data[panel][col][TILE]`, zero-padded.
 #[derive(Clone, Debug)]
 pub struct Packed<T> {
     rows: usize,
