@@ -15,7 +15,7 @@ each=$((seconds / count > 0 ? seconds / count : 1))
 host=$(rustc -vV | sed -n 's/^host: //p')
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
--Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions -Ccodegen-units=1"
+-Cllvm-args=-sanitizer-coverage-trace-compares --cfg fuzzing -Cdebug-assertions"
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 # With --target the flags reach the targets but not build scripts and macros.
 RUSTFLAGS="$coverage" CARGO_TARGET_DIR="$target_dir" cargo build --release --target "$host" --bins
