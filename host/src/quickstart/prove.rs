@@ -63,7 +63,7 @@ fn in_words(reason: Reason) -> &'static str {
 /// Levels tried around a recorded state, multiples of the nominal noise.
 pub const LADDER: [f64; 10] = [0.5, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0];
 /// Budget of one box, milliseconds.
-const BOX_MS: u64 = 400;
+const BOX_MS: u64 = 80;
 
 /// A box with the largest level of [`LADDER`] that was proved around a state.
 #[derive(Clone, Debug)]
