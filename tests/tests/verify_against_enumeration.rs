@@ -164,7 +164,7 @@ fn property(row: &[f32], rhs: f64, lower: [f32; 2], upper: [f32; 2]) -> Property
 
 fn decide(program: &Program, property: &Property, branching: Branching, meaning: Meaning) -> Verdict {
     let settings =
-        Settings { timeout: Duration::from_secs(20), threads: 1, branching, meaning, ..Settings::default() };
+        Settings { timeout: Duration::from_secs(30), threads: 1, branching, meaning, ..Settings::default() };
     verify(program, property, &settings, &AtomicBool::new(false), &Silent).verdict
 }
 
@@ -189,13 +189,13 @@ proptest! {
                 let below = property(&row, near - 1e-2, LOWER, UPPER);
                 let verdict = decide(&program, &below, branching, meaning);
                 let Verdict::Holds(proofs) = &verdict else {
-                    return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} where the minimum is {near}")));
+                    return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} below the minimum {near}")));
                 };
                 prop_assert!(accepted(&program, &below, meaning, &proofs[0]));
                 let above = property(&row, near + 1e-2, LOWER, UPPER);
                 let verdict = decide(&program, &above, branching, meaning);
                 let Verdict::Violated(witness) = &verdict else {
-                    return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} where the minimum is {near}")));
+                    return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} above the minimum {near}")));
                 };
                 let y = program.eval_f64(&witness.input.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
                 let value: f64 = y.iter().zip(&row).map(|(y, c)| y * f64::from(*c)).sum();

@@ -22,7 +22,7 @@ pub struct Climb {
     pub iterations: usize,
     /// Rate of `α`.
     pub alpha_rate: f32,
-    /// Rate of `β`.
+    /// Rate of `β`, times the largest weight of the spec.
     pub beta_rate: f32,
     /// Factor of both rates per iteration.
     pub decay: f32,
@@ -85,6 +85,8 @@ struct State {
 /// Climbs from the lanes' starts; stops early when every bound is positive.
 pub fn optimise(net: &Net, spec: &Spec, region: Region<'_>, lanes: &[Lane<'_>], climb: Climb) -> Vec<Found> {
     let mut state = State::new(net, lanes);
+    // Multipliers are measured in coefficients of the rows.
+    let scale = spec.weights.iter().fold(0.0f32, |s, w| s.max(w.abs()));
     let mut found: Vec<Found> =
         lanes.iter().map(|_| Found { bound: f32::NEG_INFINITY, ..Found::default() }).collect();
     for iteration in 0..=climb.iterations {
@@ -98,7 +100,7 @@ pub fn optimise(net: &Net, spec: &Spec, region: Region<'_>, lanes: &[Lane<'_>], 
             break;
         }
         let rate = climb.decay.powi(iteration as i32);
-        state.ascend(net, iteration, rate * climb.alpha_rate, rate * climb.beta_rate);
+        state.ascend(net, iteration, rate * climb.alpha_rate, rate * climb.beta_rate * scale);
     }
     found
 }

@@ -11,6 +11,10 @@ use crate::property::{Witness, check_witness};
 use certus_kernels::LANE_MULTIPLE;
 use certus_kernels::relax::{bias_relu, wide};
 
+/// Strides as shares of the box's width, from the first step to the last, in geometric progression.
+const FIRST_STRIDE: f32 = 0.5;
+const LAST_STRIDE: f32 = 1e-3;
+
 /// A box of `f32` points, `[inputs]` each.
 #[derive(Clone, Copy, Debug)]
 pub struct PointBox<'a> {
@@ -71,7 +75,7 @@ impl Attacker {
             }
             if step < steps {
                 self.gradient(problem, lanes);
-                let share = 0.5 * 0.9f32.powi(step as i32);
+                let share = FIRST_STRIDE * (LAST_STRIDE / FIRST_STRIDE).powf(step as f32 / steps as f32);
                 for j in 0..inputs {
                     let (l, u) = (region.lower[j], region.upper[j]);
                     let stride = share * (u - l);

@@ -21,11 +21,21 @@ const ROOT: Climb = Climb { iterations: 60, alpha_rate: 0.1, beta_rate: 0.05, de
 /// For every other domain.
 const NODE: Climb = Climb { iterations: 20, alpha_rate: 0.05, beta_rate: 0.1, decay: 0.95 };
 
+/// Where every neuron is fixed and the multipliers alone decide.
+const EXACT: Climb = Climb { iterations: 200, alpha_rate: 0.0, beta_rate: 0.3, decay: 0.97 };
+
 /// What a bounded domain knows.
 struct Bounded {
     domain: Domain,
     bounds: Bounds,
     claims: Vec<Judged>,
+}
+
+impl Bounded {
+    fn no_neuron_left(&self) -> bool {
+        let unstable = |(l, u): (&f32, &f32)| *l < 0.0 && *u > 0.0;
+        !self.bounds.layers.iter().any(|i| i.lower.iter().zip(&i.upper).any(unstable))
+    }
 }
 
 /// How a disjunct stands.
@@ -120,7 +130,12 @@ fn climb(shared: &Shared<'_>, bounded: &mut [Bounded]) {
             }
         }
         if !lanes.is_empty() {
-            let climb = if bounded[at].domain.depth == 0 { ROOT } else { NODE };
+            let exact = bounded[at..end].iter().all(|b| b.no_neuron_left());
+            let climb = match bounded[at].domain.depth {
+                0 => ROOT,
+                _ if exact => EXACT,
+                _ => NODE,
+            };
             let region = Region { lower: &lower, upper: &upper };
             let found = optimise(&problem.parts.net, &problem.spec, region, &lanes, climb);
             for ((index, d), found) in owners.into_iter().zip(found) {
