@@ -97,6 +97,37 @@ impl<T: Element> Packed<T> {
     }
 }
 
+/// Adds one term to every sum of a tile.
+///
+/// # Safety
+/// The processor has `V`'s feature; [`TILE`] weights and `VECTORS` vectors of input can be read.
+#[inline(always)]
+unsafe fn accumulate<T: Element, V: Vector<T>, const VECTORS: usize>(
+    sums: &mut [[V; VECTORS]; TILE],
+    weights: *const T,
+    input: *const T,
+) {
+    // SAFETY: the caller's duty.
+    unsafe {
+        let mut a = [V::splat(T::default()); VECTORS];
+        let mut v = 0;
+        while v < VECTORS {
+            a[v] = V::load(input.add(v * V::LEN));
+            v += 1;
+        }
+        let mut i = 0;
+        while i < TILE {
+            let w = V::splat(*weights.add(i));
+            let mut v = 0;
+            while v < VECTORS {
+                sums[i][v] = sums[i][v].add_product(w, a[v]);
+                v += 1;
+            }
+            i += 1;
+        }
+    }
+}
+
 /// One tile: [`TILE`] rows × `VECTORS` vectors of lanes, starting at panel `panel` and lane `lane`.
 ///
 /// # Safety
@@ -115,23 +146,17 @@ unsafe fn tile<T: Element, V: Vector<T>, const VECTORS: usize>(
         let weights = job.matrix.data.as_ptr().add(panel * cols * TILE);
         let mut input = job.input.as_ptr().add(lane);
         let mut sums = [[V::splat(T::default()); VECTORS]; TILE];
-        let mut step = |j: usize| {
-            let mut a = [V::splat(T::default()); VECTORS];
-            for (v, a) in a.iter_mut().enumerate() {
-                *a = V::load(input.add(v * V::LEN));
+        // No closures here: one that is not inlined would lose the vector features.
+        if let Some(active) = job.active {
+            for j in active {
+                accumulate::<T, V, VECTORS>(&mut sums, weights.add(*j as usize * TILE), input);
+                input = input.wrapping_add(job.lanes);
             }
-            let w = weights.add(j * TILE);
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let w = V::splat(*w.add(i));
-                for (sum, a) in sums.iter_mut().zip(a) {
-                    *sum = sum.add_product(w, a);
-                }
+        } else {
+            for j in 0..cols {
+                accumulate::<T, V, VECTORS>(&mut sums, weights.add(j * TILE), input);
+                input = input.wrapping_add(job.lanes);
             }
-            input = input.wrapping_add(job.lanes);
-        };
-        match job.active {
-            Some(active) => active.iter().for_each(|j| step(*j as usize)),
-            None => (0..cols).for_each(&mut step),
         }
         let first = panel * TILE;
         for (i, sums) in sums.iter().enumerate().take(job.matrix.rows - first) {

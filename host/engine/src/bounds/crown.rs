@@ -188,18 +188,23 @@ pub fn bound(
     true
 }
 
-/// Cuts intervals of split neurons at 0; false if one becomes empty.
+/// Share of an interval's width by which rounding may have moved an end past 0.
+const ROUNDING: f32 = 1e-5;
+
+/// Cuts intervals of split neurons at 0; false if one becomes empty by more than rounding can explain.
 fn cut_at_splits(signs: &[i8], interval: &mut Interval) -> bool {
-    let mut possible = true;
     for ((sign, l), u) in signs.iter().zip(&mut interval.lower).zip(&mut interval.upper) {
-        match sign {
-            1 => *l = l.max(0.0),
-            -1 => *u = u.min(0.0),
-            _ => {}
+        if *sign == 0 {
+            continue;
         }
-        possible &= *l <= *u;
+        let slack = ROUNDING * (*u - *l);
+        let (cut_l, cut_u) = if *sign > 0 { (l.max(0.0), *u) } else { (*l, u.min(0.0)) };
+        if cut_l > cut_u + slack {
+            return false;
+        }
+        (*l, *u) = if cut_l > cut_u { (0.0, 0.0) } else { (cut_l, cut_u) };
     }
-    possible
+    true
 }
 
 /// Pre-activation intervals from the box of the layer's inputs, in centre-radius form.

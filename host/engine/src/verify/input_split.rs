@@ -14,7 +14,7 @@ use crate::search::Leaf;
 use crate::search::tree::{Claim, Cut};
 use certus_kernels::padded_lanes;
 
-/// A domain of this many among those of a thread is also attacked from random points.
+/// One domain in this many of a thread is attacked from random points, and the whole box with it.
 const ATTACK_EVERY: usize = 256;
 
 /// One thread's state beside its tools.
@@ -42,7 +42,7 @@ pub(super) fn step(
     shared: &Shared<'_>,
     tools: &mut Tools<'_>,
     local: &mut Local,
-    domain: Domain,
+    mut domain: Domain,
 ) -> Vec<Domain> {
     let problem = shared.problem;
     let (lower, upper) = domain.rounded();
@@ -56,7 +56,7 @@ pub(super) fn step(
     // Where nothing is left to halve, the search's own rounding may hide what the checker can show.
     if lowest > 0.0 || cut.is_none() {
         let claims = claims.iter().map(|(row, _)| Claim { row: *row, ..Claim::default() }).collect();
-        if tools.prove(shared, &domain, Leaf { claims }) {
+        if tools.prove(shared, &mut domain, Leaf { claims }) {
             shared.note(lowest, 0.5f64.powi(domain.depth as i32));
             return Vec::new();
         }
@@ -66,11 +66,11 @@ pub(super) fn step(
         return Vec::new();
     }
     match cut {
-        Some((coordinate, value)) => {
+        Some((coordinate, value)) if !domain.is_hopeless() => {
             shared.halve(domain, Cut::Input { coordinate: coordinate as u16, value })
         }
         // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
-        None => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -105,6 +105,10 @@ fn attack(
     local.since_attack += 1;
     if local.since_attack >= ATTACK_EVERY {
         local.since_attack = 0;
+        if let Some(witness) = tools.attack_root(shared) {
+            shared.end(Verdict::Violated(witness));
+            return true;
+        }
         let clip = |ends: &[f32]| ends.iter().enumerate().map(|(j, x)| inside(*x, j)).collect::<Vec<f32>>();
         let (lower, upper) = (clip(region.lower), clip(region.upper));
         if lower.iter().zip(&upper).all(|(l, u)| l <= u) {

@@ -63,17 +63,22 @@ pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain
     let mut bounded: Vec<Bounded> = batch.into_iter().map(|domain| bound(shared, tools, domain)).collect();
     climb(shared, &mut bounded);
     let mut children = Vec::new();
-    for b in bounded {
+    for mut b in bounded {
         let lowest = b.claims.iter().map(|c| c.bound).fold(f32::INFINITY, f32::min);
-        if lowest > 0.0 && tools.prove(shared, &b.domain, leaf(shared, &b)) {
-            shared.note(lowest, 0.5f64.powi(b.domain.depth as i32));
-            continue;
+        if lowest > 0.0 {
+            let leaf = leaf(shared, &b);
+            if tools.prove(shared, &mut b.domain, leaf) {
+                shared.note(lowest, 0.5f64.powi(b.domain.depth as i32));
+                continue;
+            }
         }
         shared.note(lowest, 0.0);
         if shared.settings.attack && attack(shared, tools, &b) {
             return Vec::new();
         }
-        children.extend(split(shared, b));
+        if !b.domain.is_hopeless() {
+            children.extend(split(shared, b));
+        }
     }
     children
 }

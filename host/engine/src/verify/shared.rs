@@ -31,7 +31,12 @@ pub(super) struct Domain {
     /// Hidden layer, neuron, `z ≥ 0`; in order of depth.
     pub splits: Vec<(usize, usize, bool)>,
     pub hints: Vec<Hint>,
+    /// How many times the checker refused what the search held for proved, here and above.
+    pub refused: u8,
 }
+
+/// A domain that the checker refuses for the last time stays open: its bound is within rounding of the threshold.
+const MOST_REFUSALS: u8 = 4;
 
 impl Domain {
     /// The box in `f32`, rounded outward.
@@ -41,6 +46,11 @@ impl Domain {
             if f64::from(y) > x { y.next_down() } else { y }
         };
         (self.lower.iter().map(|x| down(*x)).collect(), self.upper.iter().map(|x| -down(-*x)).collect())
+    }
+
+    /// Whether halving it further has no prospect.
+    pub fn is_hopeless(&self) -> bool {
+        self.refused >= MOST_REFUSALS
     }
 
     /// A point of `f32` strictly inside coordinate `j`, about the middle.
@@ -107,7 +117,7 @@ impl<'a> Shared<'a> {
     pub fn root(&self) -> Domain {
         let region = &self.problem.case.region;
         let (lower, upper) = (region.lower.clone(), region.upper.clone());
-        Domain { node: 0, depth: 0, lower, upper, splits: Vec::new(), hints: Vec::new() }
+        Domain { node: 0, depth: 0, lower, upper, splits: Vec::new(), hints: Vec::new(), refused: 0 }
     }
 
     /// Whether the whole case was proved as one leaf.
@@ -211,7 +221,7 @@ impl<'a> Tools<'a> {
     }
 
     /// Has the checker accept a domain, and puts it into the tree.
-    pub fn prove(&mut self, shared: &Shared<'_>, domain: &Domain, leaf: Leaf) -> bool {
+    pub fn prove(&mut self, shared: &Shared<'_>, domain: &mut Domain, leaf: Leaf) -> bool {
         let region = (domain.lower.as_slice(), domain.upper.as_slice());
         let split = |(k, i, active): &(usize, usize, bool)| proof::Split {
             layer: shared.problem.program_layer(*k),
@@ -221,6 +231,9 @@ impl<'a> Tools<'a> {
         let splits: Vec<proof::Split> = domain.splits.iter().map(split).collect();
         if self.checker.accept(self.proof_problem, region, &splits, &leaf).is_err() {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
+            // With neurons split, multipliers that are not optimal may be what fails; halves do better.
+            domain.refused +=
+                u8::from(domain.splits.is_empty() && leaf.claims.iter().all(|c| c.alpha.is_empty()));
             return false;
         }
         shared.accepted.insert(region, &splits, &leaf);
