@@ -36,7 +36,7 @@ pub(super) struct Domain {
 }
 
 /// A domain that the checker refuses for the last time stays open: its bound is within rounding of the threshold.
-const MOST_REFUSALS: u8 = 4;
+const MOST_REFUSALS: u8 = 12;
 
 impl Domain {
     /// The box in `f32`, rounded outward.
