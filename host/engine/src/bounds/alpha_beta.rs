@@ -315,3 +315,100 @@ fn layer_step(s: LayerState<'_>, z: &[f32], x: &mut [f32], bias: &[f32], lanes: 
 }
 
 const _: () = assert!(LANE_MULTIPLE > 0);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds::crown::{Bounds, Mode, Scratch, bound};
+    use crate::program::{OwnedAffine, OwnedLayer, Program};
+
+    fn program(widths: &[usize]) -> Program {
+        let mut state = 7u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        let last = widths.len() - 2;
+        let layers = widths
+            .windows(2)
+            .enumerate()
+            .map(|(i, p)| {
+                let weights = (0..p[0] * p[1]).map(|_| random()).collect();
+                let bias = (0..p[1]).map(|_| 0.3 * random()).collect();
+                OwnedLayer {
+                    affine: OwnedAffine::Dense { rows: p[1], cols: p[0], weights, bias },
+                    relu: i < last,
+                }
+            })
+            .collect();
+        Program::new(layers).expect("a network")
+    }
+
+    /// The sweep's gradient against central differences of the bound. The bound is piecewise bilinear in one variable, so a
+    /// difference that does not cross a kink is exact up to `f32`.
+    #[test]
+    fn the_gradient_agrees_with_finite_differences() {
+        let program = program(&[3, 8, 8, 2]);
+        let net = Net::new(&program);
+        let spec = net.output_spec();
+        let (lower, upper) = ([-0.7f32; 3], [0.6f32; 3]);
+        let region = Region { lower: &lower, upper: &upper };
+        let (mut scratch, mut bounds) = (Scratch::default(), Bounds::default());
+        assert!(bound(&net, &spec, region, &[], Mode::Default, &mut scratch, &mut bounds));
+        let alpha = vec![0.4f32; net.neurons()];
+        let splits = [(1, 2, true), (0, 1, false)];
+        let lane =
+            Lane { intervals: &bounds.layers, row: 1, splits: &splits, alpha: &alpha, beta: &[0.1, 0.2] };
+        let lanes = [lane];
+        let value = |change: &dyn Fn(&mut State)| {
+            let mut state = State::new(&net, &lanes);
+            change(&mut state);
+            state.backward(&net, &spec, region, &lanes);
+            f64::from(state.value[0])
+        };
+        let mut state = State::new(&net, &lanes);
+        state.backward(&net, &spec, region, &lanes);
+        // A step of rate 0 leaves the variables and writes (1 − β₁)·gradient into the first moments.
+        state.ascend(&net, 0, 0.0, 0.0);
+        let (mut compared, h) = (0, 1e-2f32);
+        for neuron in 0..net.neurons() {
+            let at = neuron * state.lanes;
+            let slopes = |beta: bool| {
+                let shifted = |by: f32| {
+                    value(&move |s: &mut State| if beta { s.beta[at] += by } else { s.alpha[at] += by })
+                };
+                ((shifted(h) - value(&|_| ())) / f64::from(h), (value(&|_| ()) - shifted(-h)) / f64::from(h))
+            };
+            let variables = [(state.free[at], 0, false), (state.sign[at].abs(), 2, true)];
+            for (present, moment, beta) in variables.into_iter().filter(|v| v.0 == 1.0) {
+                let gradient = f64::from(state.moments[moment][at] / (1.0 - BETA_1));
+                let (right, left) = slopes(beta);
+                let close = |x: f64| (gradient - x).abs() <= 2e-3 * (1.0 + x.abs());
+                assert!(close(right) || close(left), "neuron {neuron}: {gradient} against {left}, {right}");
+                compared += present as usize;
+            }
+        }
+        assert!(compared >= 8, "only {compared} variables were compared");
+    }
+
+    #[test]
+    fn climbing_never_ends_below_its_start_nor_above_a_sampled_value() {
+        let program = program(&[4, 12, 12, 1]);
+        let net = Net::new(&program);
+        let spec = net.output_spec();
+        let (lower, upper) = ([-0.5f32; 4], [0.5f32; 4]);
+        let region = Region { lower: &lower, upper: &upper };
+        let (mut scratch, mut bounds) = (Scratch::default(), Bounds::default());
+        assert!(bound(&net, &spec, region, &[], Mode::Default, &mut scratch, &mut bounds));
+        let lane = Lane { intervals: &bounds.layers, row: 0, splits: &[], alpha: &[], beta: &[] };
+        let climb = Climb { iterations: 50, alpha_rate: 0.1, beta_rate: 0.0, decay: 0.98 };
+        let found = &optimise(&net, &spec, region, &[lane], climb)[0];
+        assert!(found.bound > bounds.rows[0], "nothing was gained: {} from {}", found.bound, bounds.rows[0]);
+        for k in 0..4096u32 {
+            let x: Vec<f32> = (0..4)
+                .map(|j| -0.5 + (k.wrapping_mul(2_654_435_761).rotate_left(8 * j) % 1000) as f32 / 999.0)
+                .collect();
+            assert!(program.eval_f32(&x)[0] >= found.bound - 1e-5, "{x:?}");
+        }
+    }
+}

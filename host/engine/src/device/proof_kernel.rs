@@ -118,3 +118,45 @@ impl Kernel for ProofKernel {
         wide(|| lanes::concretize(a, value, deduct, lower, upper, error));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use certus_core::proof::Plain;
+
+    /// Small integers: every sum is exact, so any order gives the same.
+    fn layer_data(rows: usize, cols: usize) -> (Vec<f32>, Vec<f32>) {
+        (
+            (0..rows * cols).map(|k| ((k * 37) % 17) as f32 - 8.0).collect(),
+            (0..rows).map(|i| i as f32 - 2.0).collect(),
+        )
+    }
+
+    #[test]
+    fn both_kernels_compute_the_same_sums_and_products() {
+        for (rows, cols) in [(50, 5), (7, 33), (1, 1), (20, 64)] {
+            let (weights, bias) = layer_data(rows, cols);
+            let dense = Dense::new(rows, cols, &weights, &bias).unwrap();
+            let mut fast = ProofKernel::new(&[Layer::dense(dense, true)]);
+            let inputs: [Vec<f64>; 3] =
+                std::array::from_fn(|k| (0..cols).map(|j| ((j * (k + 3)) % 5) as f64 + 1.0).collect());
+            let sums = |kernel: &mut dyn FnMut([&[f64]; 3], [&mut [f64]; 3])| {
+                let mut out = [vec![f64::NAN; rows], vec![f64::NAN; rows], vec![f64::NAN; rows]];
+                let [a, b, c] = &mut out;
+                kernel([&inputs[0], &inputs[1], &inputs[2]], [a, b, c]);
+                out
+            };
+            let plain = sums(&mut |i, s| Plain.interval_sums(0, &dense, i, s));
+            let packed = sums(&mut |i, s| fast.interval_sums(0, &dense, i, s));
+            assert_eq!(plain, packed, "{rows}×{cols}");
+
+            let lanes = 16;
+            let active: Vec<u32> = (0..rows as u32).filter(|i| i % 3 != 1).collect();
+            let a: Vec<f64> = (0..active.len() * lanes).map(|k| (k % 7) as f64 - 3.0).collect();
+            let (mut x, mut y) = (vec![0.0; cols * lanes], vec![0.0; cols * lanes]);
+            Plain.transposed(0, &dense, &active, &a, lanes, &mut x);
+            fast.transposed(0, &dense, &active, &a, lanes, &mut y);
+            assert_eq!(x, y, "{rows}×{cols} transposed");
+        }
+    }
+}
