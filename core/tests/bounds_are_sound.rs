@@ -1,7 +1,9 @@
 //! Bounds against exact rationals (`Real`) and the device's pass (`F32`), at epsilon 0 and tiny epsilon,
-//! where a missing rounding term shows; and the same checks on a variant without those terms, which fails.
+//! where a missing rounding term shows; and the same checks on a variant without those terms, which fails. The same for
+//! the proof checker, in `f64`.
 
 use certus_core::bounds::{Method, memory_len, pre_activations, prepare, row_lower};
+use certus_core::proof::{self, Meaning};
 use certus_core::{Affine, Dense, Layer, Network, Scale, infer};
 use num_bigint::BigInt;
 use num_rational::BigRational;
@@ -352,5 +354,61 @@ fn the_factor_g_and_up_hold_over_the_rationals() {
         let x = f32::from_bits(bits);
         assert!(exact(certus_core::round::up(x)) >= exact(x) * &growth + &eta, "{x:e}");
         bits += 9_973 * 41;
+    }
+}
+
+/// The checker's answer to `row·y ≤ rhs` being impossible on the box.
+fn leaf_is_accepted(
+    network: Network<'_>,
+    row: &[f64],
+    rhs: f64,
+    region: (&[f64], &[f64]),
+    meaning: Meaning,
+) -> bool {
+    let rows = [proof::Row { coefficients: row, rhs }];
+    let problem = proof::Problem { network, disjuncts: &[&rows], meaning };
+    let lanes = 4;
+    let mut floats = vec![f64::NAN; proof::memory_len(&network, lanes)];
+    let mut index = vec![0; network.width()];
+    let mut memory = proof::Memory { floats: &mut floats, index: &mut index, lanes };
+    proof::check_leaf(&problem, &mut proof::Plain, region, &[], &[proof::Claim::default()], &mut memory)
+        .is_ok()
+}
+
+/// The smallest `f64` that is at least `x`.
+fn at_least(x: &BigRational) -> f64 {
+    use num_traits::ToPrimitive;
+    let near = x.to_f64().expect("finite");
+    let exact = BigRational::from_float(near).expect("finite");
+    if exact < *x { near.next_up() } else { near }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// At a point the row has one value over the reals and one on the device: a right-hand side that the smaller one satisfies,
+    /// by as little as `f64` can say, must not be refuted, and one that is clearly below both must be.
+    #[test]
+    fn the_checker_refutes_what_is_false_and_nothing_that_is_true(case in cases(), c in prop::collection::vec(-2.0f32..2.0, 3)) {
+        let (net, _, _, points) = &case;
+        let layers = net.layers();
+        let network = Network::new(&layers).unwrap();
+        let outputs = network.outputs();
+        let coefficients: Vec<f64> = c[..outputs].iter().map(|c| f64::from(*c)).collect();
+        let row = |y: &[BigRational]| y.iter().zip(&c).fold(BigRational::zero(), |s, (y, c)| s + y * exact(*c));
+        for x in points {
+            let rational: Vec<BigRational> = x.iter().map(|x| exact(*x)).collect();
+            let real = exact_pre_activations(&layers, &rational);
+            let device = device_pre_activations(&layers, x);
+            let of_device: Vec<BigRational> = device[device.len() - outputs..].iter().map(|y| exact(*y)).collect();
+            let (real, device) = (row(&real[real.len() - outputs..]), row(&of_device));
+            let wide: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+            let accepted = |rhs, meaning| leaf_is_accepted(network, &coefficients, rhs, (&wide, &wide), meaning);
+            prop_assert!(!accepted(at_least(&real), Meaning::Real));
+            let smaller = if device < real { &device } else { &real };
+            prop_assert!(!accepted(at_least(smaller), Meaning::RealAndF32));
+            let scale = 1.0 + at_least(&real).abs();
+            prop_assert!(accepted(at_least(&real) - 1e-9 * scale * scale, Meaning::Real), "uselessly loose at {real}");
+        }
     }
 }
