@@ -14,7 +14,7 @@ pub const LAYERS: usize = 7;
 /// Working memory of the monitor, `f32` elements.
 pub const MEMORY: usize = 682;
 /// Bytes of the artifact.
-pub const LEN: usize = 22048;
+pub const LEN: usize = 24544;
 
 /// A monitor with these capacities.
 pub type Monitor = certus_core::Monitor<'static, LAYERS, MEMORY>;

@@ -79,6 +79,18 @@ fn soft_float_on_riscv_equals_the_host_on_every_sample() {
 }
 
 #[test]
+fn the_samples_meet_every_kind_of_decision() {
+    let mut counts = [0usize; 6];
+    let mut monitor = replay::monitor().expect("the embedded artifact is accepted");
+    replay::run(&mut monitor, replay::SAMPLES, |_, words| counts[words[replay::WORDS - 2] as usize] += 1);
+    let [unknown, by_region, by_bounds, not_certified, out_of_range, invalid] = counts;
+    assert_eq!(unknown, 0, "a status has no number");
+    for count in [by_region, by_bounds, not_certified, out_of_range, invalid] {
+        assert!(count >= 50, "{counts:?}");
+    }
+}
+
+#[test]
 fn the_samples_hold_every_kind_of_awkward_float() {
     let (lower, upper) = ([-1.0f32, 0.5, -3.0], [1.0f32, 2.0, -1.0]);
     let mut generator = samples::Samples::new(replay::SEED);
