@@ -3,10 +3,10 @@
 //! A domain is a box. It is bounded by CROWN; if for every disjunct some row is positive, the checker decides. Else a
 //! coordinate is halved: the one whose halving promises the bound most ([`choose_cut`]).
 //!
-//! Source: input splitting as in Wang et al. 2018 (arXiv:1804.10829). The usual score is coefficient × width; adding what
-//! the unstable neurons' relaxations lose, divided among the inputs, takes 1.5 to 50 times fewer domains on ACAS Xu.
+//! Source: input splitting as in Wang et al. 2018 (arXiv:1804.10829). The usual score is coefficient × width. Adding what
+//! the unstable neurons' relaxations lose, divided among the inputs, took 1.1, 3.8, 4 and 9 times fewer domains on four
+//! ACAS Xu instances, and solved a fifth (1_8, property 2) in 665 that was open after 100,000.
 
-use super::Verdict;
 use super::attack::PointBox;
 use super::shared::{Domain, Shared, Tools};
 use crate::bounds::crown::{self, Bounds, Mode, Region};
