@@ -108,6 +108,8 @@ pub struct Scratch {
     radius: Vec<f32>,
     pending: Vec<u32>,
     attribute: bool,
+    /// After this moment [`bound`] tightens no more neurons: their interval bounds stay, which are looser and as valid.
+    pub deadline: Option<std::time::Instant>,
 }
 
 impl Scratch {
@@ -266,6 +268,9 @@ fn tighten(
     }));
     let rows = Rows { weights: &layer.weights, bias: &layer.bias, cols: layer.cols };
     for chunk in pending.chunks(LANES / 2) {
+        if mode == Mode::Default && scratch.deadline.is_some_and(|end| std::time::Instant::now() >= end) {
+            break;
+        }
         let start = |sign: f32| chunk.iter().map(move |i| Start { index: *i as usize, sign });
         let lanes =
             backward(net, k, rows, start(1.0).chain(start(-1.0)), 2 * chunk.len(), region, scratch, None);

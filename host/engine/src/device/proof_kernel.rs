@@ -132,6 +132,13 @@ mod tests {
         )
     }
 
+    fn sums(kernel: &mut impl Kernel, dense: &Dense<'_>, inputs: &[Vec<f64>; 3]) -> [Vec<f64>; 3] {
+        let mut out = std::array::from_fn(|_| vec![f64::NAN; dense.rows()]);
+        let [a, b, c] = &mut out;
+        kernel.interval_sums(0, dense, [&inputs[0], &inputs[1], &inputs[2]], [a, b, c]);
+        out
+    }
+
     #[test]
     fn both_kernels_compute_the_same_sums_and_products() {
         for (rows, cols) in [(50, 5), (7, 33), (1, 1), (20, 64)] {
@@ -140,14 +147,8 @@ mod tests {
             let mut fast = ProofKernel::new(&[Layer::dense(dense, true)]);
             let inputs: [Vec<f64>; 3] =
                 std::array::from_fn(|k| (0..cols).map(|j| ((j * (k + 3)) % 5) as f64 + 1.0).collect());
-            let sums = |kernel: &mut dyn FnMut([&[f64]; 3], [&mut [f64]; 3])| {
-                let mut out = [vec![f64::NAN; rows], vec![f64::NAN; rows], vec![f64::NAN; rows]];
-                let [a, b, c] = &mut out;
-                kernel([&inputs[0], &inputs[1], &inputs[2]], [a, b, c]);
-                out
-            };
-            let plain = sums(&mut |i, s| Plain.interval_sums(0, &dense, i, s));
-            let packed = sums(&mut |i, s| fast.interval_sums(0, &dense, i, s));
+            let plain = sums(&mut Plain, &dense, &inputs);
+            let packed = sums(&mut fast, &dense, &inputs);
             assert_eq!(plain, packed, "{rows}×{cols}");
 
             let lanes = 16;

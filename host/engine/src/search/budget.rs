@@ -24,6 +24,11 @@ impl<'a> Budget<'a> {
         self.is_stopped() || Instant::now() >= self.deadline
     }
 
+    /// When time is up.
+    pub fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
     /// Whether somebody asked for the end.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

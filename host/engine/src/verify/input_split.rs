@@ -7,6 +7,7 @@
 //! the unstable neurons' relaxations lose, divided among the inputs, took 1.1, 3.8, 4 and 9 times fewer domains on four
 //! ACAS Xu instances, and solved a fifth (1_8, property 2) in 665 that was open after 100,000.
 
+use super::Verdict;
 use super::attack::PointBox;
 use super::shared::{Domain, Shared, Tools};
 use crate::bounds::crown::{self, Bounds, Mode, Region};

@@ -165,7 +165,11 @@ fn decide(
         Branching::Inputs => true,
         Branching::Neurons => false,
     };
-    let scratch = || if by_input { Scratch::attributing() } else { Scratch::default() };
+    let scratch = || {
+        let mut scratch = if by_input { Scratch::attributing() } else { Scratch::default() };
+        scratch.deadline = Some(budget.deadline());
+        scratch
+    };
     problem.with_proof_problem(|p| {
         let mut tools = Tools::new(&shared, p, 0, scratch());
         let root: Domain = shared.root();
