@@ -38,13 +38,13 @@ fn refusal(args: &[&str]) -> String {
 
 /// A certificate with a proof of one leaf around the first state of the bundled network.
 fn certificate_file(directory: &Path, change: impl FnOnce(&mut CertificateFile)) -> PathBuf {
-    let program = graph::load_program(&asset("surrogate.onnx")).expect("bundled");
+    let chain = graph::load_chain(&asset("surrogate.onnx")).expect("bundled");
     let state = [3899.0f32, 0.7207, -1.8598, 35.6, 45.3];
-    let output = program.eval_f32(&state);
+    let output = chain.eval_f32(&state);
     let class =
         (0..5).max_by(|a, b| output[usize::from(*a)].total_cmp(&output[usize::from(*b)])).expect("five");
     let mut file = CertificateFile {
-        network: network_digest(&program).expect("fits"),
+        network: network_digest(&chain).expect("fits"),
         spec: OwnedSpec::ArgMax,
         certificates: vec![RegionCertificate {
             lower: state.map(|x| x - 0.001).to_vec(),
@@ -171,13 +171,13 @@ fn an_artifact_of_another_network_fails_its_check() {
     ]));
     let mut parsed =
         certus_engine::certify::Artifact::parse(&fs::read(&artifact).expect("written")).expect("read back");
-    let mut layers = parsed.program.layers().to_vec();
+    let mut layers = parsed.chain.layers().to_vec();
     if let Some(certus_engine::OwnedAffine::Dense { bias, .. }) =
         layers.last_mut().map(|layer| &mut layer.affine)
     {
         bias[0] = bias[0].next_up();
     }
-    parsed.program = certus_engine::Program::new(layers).expect("same shapes");
+    parsed.chain = certus_engine::Chain::new(layers).expect("same shapes");
     fs::write(&artifact, parsed.emit().expect("fits")).expect("temporary directory");
     let check =
         certus(&["export", "--check", text(&artifact), "--net", text(&net), "--samples", text(&states)]);

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use certus_engine::graph::onnx::{AttributeProto, GraphProto, NodeProto, OnnxModel, StringEntry};
-use certus_engine::{OwnedAffine, OwnedLayer, Program, graph};
+use certus_engine::{Chain, OwnedAffine, OwnedLayer, graph};
 
 const PROPERTY: &str = "(declare-const X_0 Real)
 (declare-const X_1 Real)
@@ -21,7 +21,7 @@ const PROPERTY: &str = "(declare-const X_0 Real)
 /// `y = relu(x₀ + 2·x₁ + 1/2)`.
 fn model() -> OnnxModel {
     let affine = OwnedAffine::Dense { rows: 1, cols: 2, weights: vec![1.0, 2.0], bias: vec![0.5] };
-    graph::to_onnx(&Program::new(vec![OwnedLayer { affine, relu: true }]).unwrap())
+    graph::to_onnx(&Chain::new(vec![OwnedLayer { affine, relu: true }]).unwrap())
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -227,7 +227,7 @@ fn bad_samples() {
 fn bad_arguments_of_bench_and_certify() {
     let folder = folder();
     let two = OwnedAffine::Dense { rows: 2, cols: 2, weights: vec![1.0, 2.0, 2.0, 1.0], bias: vec![0.0; 2] };
-    let classes = Program::new(vec![OwnedLayer { affine: two, relu: false }]).unwrap();
+    let classes = Chain::new(vec![OwnedLayer { affine: two, relu: false }]).unwrap();
     graph::write_onnx(&classes, &folder.path().join("classes.onnx")).unwrap();
     fs::write(folder.path().join("boxes.csv"), "0,0,1,1\n").unwrap();
     fs::write(folder.path().join("samples.csv"), "0.5,0.5\n").unwrap();
@@ -290,7 +290,7 @@ fn the_same_files_unspoilt_are_accepted() {
         assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
         assert_eq!(String::from_utf8(run.stdout).unwrap(), "5.5\n0.0\n");
     }
-    let program = graph::load_program(&folder.path().join("good.onnx")).unwrap();
+    let chain = graph::load_chain(&folder.path().join("good.onnx")).unwrap();
     let property = certus_engine::property::load_property(&folder.path().join("good.vnnlib")).unwrap();
-    property.check_against(&program).unwrap();
+    property.check_against(&chain).unwrap();
 }

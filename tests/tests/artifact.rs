@@ -9,7 +9,7 @@ use certus_engine::certify::artifact::UnknownSection;
 use certus_engine::certify::{
     AlignedBytes, Artifact, InputRange, MonitorSettings, OwnedSpec, RegionCertificate,
 };
-use certus_engine::{OwnedAffine, OwnedLayer, Program};
+use certus_engine::{Chain, OwnedAffine, OwnedLayer};
 use certus_tests::artifacts::{GOLDEN, assert_well_formed, crc32, repair, repair_trailer};
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn golden() -> Artifact {
     let notes = [("recipe", "golden"), ("time", "2026-01-01T00:00:00Z"), ("tool", "make_artifact_v1.py")];
     Artifact {
         minor: 0,
-        program: Program::new(layers).expect("a network"),
+        chain: Chain::new(layers).expect("a network"),
         range: InputRange { lower: vec![-1.0, -2.0], upper: vec![1.0, 2.0] },
         settings: MonitorSettings {
             epsilon: vec![0.0625, 0.0],

@@ -50,19 +50,19 @@ struct Loaded {
 
 fn load(data: &Path, case: &Case) -> (Loaded, certus_engine::bounds::Spec) {
     let file = |name: &str| data.join("benchmarks/vnncomp2021").join(name.replacen('/', "/onnx/", 1) + ".gz");
-    let program = graph::load_program(&file(&case.model)).expect("the golden network loads");
+    let chain = graph::load_chain(&file(&case.model)).expect("the golden network loads");
     let path = data.join("benchmarks/vnncomp2021").join(case.vnnlib.replacen('/', "/vnnlib/", 1) + ".gz");
     let property = property::load_property(&path).expect("the golden property loads");
     let region = &property.cases[0].region;
-    let rows: Vec<Row> = (0..program.outputs())
+    let rows: Vec<Row> = (0..chain.outputs())
         .filter(|other| *other != case.label)
         .map(|other| {
-            let mut coefficients = vec![0.0; program.outputs()];
+            let mut coefficients = vec![0.0; chain.outputs()];
             (coefficients[case.label], coefficients[other]) = (1.0, -1.0);
             Row { coefficients, rhs_lower: 0.0, rhs_upper: 0.0, strict: false }
         })
         .collect();
-    let net = Net::new(&program);
+    let net = Net::new(&chain);
     let spec = net.spec(&rows.iter().collect::<Vec<_>>());
     (
         Loaded {

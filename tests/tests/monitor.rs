@@ -9,7 +9,7 @@ use certus_core::{ArtifactView, Decision, Evidence, Fault, Monitor, MonitorError
 use certus_engine::certify::{
     AlignedBytes, Artifact, InputRange, MonitorSettings, OwnedSpec, RegionCertificate, naive,
 };
-use certus_engine::{OwnedAffine, OwnedLayer, Program, graph};
+use certus_engine::{Chain, OwnedAffine, OwnedLayer, graph};
 use certus_tests::certus_data;
 use certus_tests::random::Random;
 use num_rational::BigRational;
@@ -20,7 +20,7 @@ fn exact(x: f32) -> BigRational {
 }
 
 /// A ReLU network of random shape; the first layer sometimes normalises.
-fn random_program(random: &mut Random, inputs: usize, outputs: usize) -> Program {
+fn random_chain(random: &mut Random, inputs: usize, outputs: usize) -> Chain {
     let mut layers = Vec::new();
     if random.below(2) == 0 {
         let scale = (0..inputs).map(|_| random.between(0.5, 2.0)).collect();
@@ -41,14 +41,14 @@ fn random_program(random: &mut Random, inputs: usize, outputs: usize) -> Program
         });
         cols = rows;
     }
-    Program::new(layers).expect("shapes chain")
+    Chain::new(layers).expect("shapes chain")
 }
 
-fn artifact(program: Program, epsilon: Vec<f32>, spec: OwnedSpec, live_bounds: LiveBounds) -> Artifact {
-    let inputs = program.inputs();
+fn artifact(chain: Chain, epsilon: Vec<f32>, spec: OwnedSpec, live_bounds: LiveBounds) -> Artifact {
+    let inputs = chain.inputs();
     Artifact {
         minor: 0,
-        program,
+        chain,
         range: InputRange { lower: vec![-1.0; inputs], upper: vec![1.0; inputs] },
         settings: MonitorSettings { epsilon, spec, live_bounds },
         certificates: Vec::new(),
@@ -91,7 +91,7 @@ fn inside_ball(x: f32, reach: f64, t: f64) -> f32 {
 /// Tries to change the class inside the ball of `reach` per feature: corners, random points, and steps
 /// along the sign of a difference quotient of each margin. Returns how many points were tried.
 fn attack(
-    program: &Program,
+    chain: &Chain,
     sample: &[f32],
     reach: &[f64],
     class: usize,
@@ -103,13 +103,13 @@ fn attack(
         let point: Vec<f32> =
             sample.iter().zip(reach).zip(t).map(|((x, r), t)| inside_ball(*x, *r, *t)).collect();
         let wide: Vec<f64> = point.iter().copied().map(f64::from).collect();
-        let single: Vec<f64> = naive::forward(program, &point).into_iter().map(f64::from).collect();
+        let single: Vec<f64> = naive::forward(chain, &point).into_iter().map(f64::from).collect();
         assert_eq!(
             strict_class(&single, sign),
             Some(class),
             "f32 changes its class at {point:?} near {sample:?}"
         );
-        let double = program.eval_f64(&wide);
+        let double = chain.eval_f64(&wide);
         assert_eq!(
             strict_class(&double, sign),
             Some(class),
@@ -125,9 +125,9 @@ fn attack(
     let at = |t: &[f64]| {
         let point: Vec<f64> =
             sample.iter().zip(reach).zip(t).map(|((x, r), t)| f64::from(*x) + r * t).collect();
-        program.eval_f64(&point)
+        chain.eval_f64(&point)
     };
-    for other in (0..program.outputs()).filter(|other| *other != class) {
+    for other in (0..chain.outputs()).filter(|other| *other != class) {
         let mut t = vec![0.0; n];
         for _ in 0..3 {
             let margin = |t: &[f64]| {
@@ -156,12 +156,12 @@ fn no_attack_breaks_what_live_bounds_certify() {
     let (mut certified, mut refused, mut tried) = (0, 0, 0);
     for round in 0..60 {
         let (inputs, outputs) = (1 + random.below(6), 2 + random.below(4));
-        let program = random_program(&mut random, inputs, outputs);
+        let chain = random_chain(&mut random, inputs, outputs);
         let live = [LiveBounds::Ibp, LiveBounds::Crown, LiveBounds::CrownFull][round % 3];
         let (spec, sign) = if round % 2 == 0 { (OwnedSpec::ArgMax, 1.0) } else { (OwnedSpec::ArgMin, -1.0) };
         let size = [0.0, 1e-30, 1e-6, 1e-3, 0.02, 0.1][random.below(6)];
         let epsilon: Vec<f32> = (0..inputs).map(|_| size * random.between(0.0, 1.0)).collect();
-        let artifact = artifact(program.clone(), epsilon.clone(), spec, live);
+        let artifact = artifact(chain.clone(), epsilon.clone(), spec, live);
         for _ in 0..10 {
             let sample: Vec<f32> = (0..inputs).map(|_| random.between(-1.0, 1.0)).collect();
             let decision = step(&artifact, &sample);
@@ -170,7 +170,7 @@ fn no_attack_breaks_what_live_bounds_certify() {
                     assert_eq!((by, radius), (Evidence::Bounds, 1.0));
                     let reach: Vec<f64> = epsilon.iter().copied().map(f64::from).collect();
                     let class = usize::from(decision.class.expect("a class specification"));
-                    tried += attack(&program, &sample, &reach, class, sign, &mut random);
+                    tried += attack(&chain, &sample, &reach, class, sign, &mut random);
                     certified += 1;
                 }
                 Status::NotCertified { margin_lower } => {
@@ -191,7 +191,7 @@ fn no_attack_breaks_what_live_bounds_certify() {
 /// Samples `program` near `samples` and attacks what CROWN certifies there, with epsilon growing by
 /// factors of four; returns how many balls were certified and how many not.
 fn attack_network(
-    program: &Program,
+    chain: &Chain,
     samples: &[Vec<f32>],
     range: InputRange,
     spec: &OwnedSpec,
@@ -203,7 +203,7 @@ fn attack_network(
     for step in 0..5 {
         let size = epsilon * 4f32.powi(step);
         let spread = range.lower.iter().zip(&range.upper).map(|(l, u)| size * (u - l)).collect::<Vec<_>>();
-        let mut artifact = artifact(program.clone(), spread.clone(), spec.clone(), LiveBounds::CrownFull);
+        let mut artifact = artifact(chain.clone(), spread.clone(), spec.clone(), LiveBounds::CrownFull);
         artifact.range = range.clone();
         let reach: Vec<f64> = spread.iter().copied().map(f64::from).collect();
         with_monitor(&artifact, |monitor| {
@@ -212,7 +212,7 @@ fn attack_network(
                 match decision.status {
                     Status::Certified { .. } => {
                         let class = usize::from(decision.class.expect("a class specification"));
-                        attack(program, sample, &reach, class, sign, &mut random);
+                        attack(chain, sample, &reach, class, sign, &mut random);
                         certified += 1;
                     }
                     Status::NotCertified { .. } => refused += 1,
@@ -227,14 +227,14 @@ fn attack_network(
 #[test]
 fn no_attack_breaks_what_is_certified_along_the_bundled_encounter() {
     let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
-    let program = graph::load_program(&assets.join("surrogate.onnx")).expect("bundled");
-    let samples = certus::csv::read_rows(&assets.join("trajectory.csv"), program.inputs()).expect("bundled");
+    let chain = graph::load_chain(&assets.join("surrogate.onnx")).expect("bundled");
+    let samples = certus::csv::read_rows(&assets.join("trajectory.csv"), chain.inputs()).expect("bundled");
     let fold = |start: f32, pick: fn(f32, f32) -> f32| -> Vec<f32> {
-        (0..program.inputs()).map(|feature| samples.iter().map(|s| s[feature]).fold(start, pick)).collect()
+        (0..chain.inputs()).map(|feature| samples.iter().map(|s| s[feature]).fold(start, pick)).collect()
     };
     let range = InputRange { lower: fold(f32::INFINITY, f32::min), upper: fold(f32::NEG_INFINITY, f32::max) };
     let some: Vec<_> = samples.into_iter().step_by(5).collect();
-    let counts = attack_network(&program, &some, range, &OwnedSpec::ArgMax, 1e-4);
+    let counts = attack_network(&chain, &some, range, &OwnedSpec::ArgMax, 1e-4);
     println!("{counts:?}");
     assert!(counts.0 > 100 && counts.1 > 10, "{counts:?}: too one-sided to mean anything");
 }
@@ -249,12 +249,12 @@ fn no_attack_breaks_what_is_certified_on_the_acas_networks() {
     names.sort();
     assert_eq!(names.len(), 45, "{}", folder.display());
     for name in names.iter().step_by(9) {
-        let program = graph::load_program(name).expect("an ACAS network");
+        let chain = graph::load_chain(name).expect("an ACAS network");
         let range = InputRange { lower: vec![-0.5; 5], upper: vec![0.5; 5] };
         let samples: Vec<Vec<f32>> =
             (0..20).map(|_| (0..5).map(|_| random.between(-0.5, 0.5)).collect()).collect();
         let some: Vec<_> = samples.into_iter().step_by(5).collect();
-        let counts = attack_network(&program, &some, range, &OwnedSpec::ArgMin, 3e-4);
+        let counts = attack_network(&chain, &some, range, &OwnedSpec::ArgMin, 3e-4);
         (certified, refused) = (certified + counts.0, refused + counts.1);
     }
     println!("{certified} certified, {refused} not");
@@ -276,10 +276,10 @@ fn walk(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// The largest box `[x − half, x + half]` of `halves` on which the class of `x` is bounded by CROWN.
-fn certified_box(program: &Program, sample: &[f32]) -> Option<RegionCertificate> {
-    let layers = program.core_layers();
+fn certified_box(chain: &Chain, sample: &[f32]) -> Option<RegionCertificate> {
+    let layers = chain.core_layers();
     let network = Network::new(&layers).ok()?;
-    let output: Vec<f64> = program.eval_f32(sample).into_iter().map(f64::from).collect();
+    let output: Vec<f64> = chain.eval_f32(sample).into_iter().map(f64::from).collect();
     let class = strict_class(&output, 1.0)?;
     let mut memory = vec![0.0; bounds::memory_len(&network, Method::CrownFull)];
     for half in [0.3f32, 0.1, 0.03, 0.01] {
@@ -287,8 +287,8 @@ fn certified_box(program: &Program, sample: &[f32]) -> Option<RegionCertificate>
         let upper: Vec<f32> = sample.iter().map(|x| (x + half).min(1.0)).collect();
         bounds::prepare(&network, &lower, &upper, Method::CrownFull, &mut memory).ok()?;
         let mut bound = f32::INFINITY;
-        for other in (0..program.outputs()).filter(|other| *other != class) {
-            let mut row = vec![0.0; program.outputs()];
+        for other in (0..chain.outputs()).filter(|other| *other != class) {
+            let mut row = vec![0.0; chain.outputs()];
             (row[class], row[other]) = (1.0, -1.0);
             bound = bound.min(bounds::row_lower(&network, Method::CrownFull, &row, &mut memory).ok()?);
         }
@@ -346,12 +346,12 @@ fn a_region_certifies_exactly_balls_inside_it_with_a_radius_inside_it() {
     let (mut certified, mut refused, mut tried) = (0, 0, 0);
     for _ in 0..150 {
         let (inputs, outputs) = (1 + random.below(4), 2 + random.below(3));
-        let program = random_program(&mut random, inputs, outputs);
+        let chain = random_chain(&mut random, inputs, outputs);
         let centre: Vec<f32> = (0..inputs).map(|_| random.between(-1.0, 1.0)).collect();
-        let Some(region) = certified_box(&program, &centre) else { continue };
+        let Some(region) = certified_box(&chain, &centre) else { continue };
         let size = [0.0, 1e-44, 1e-30, 1e-9, 1e-7, 1e-3, 0.01][random.below(7)];
         let epsilon: Vec<f32> = (0..inputs).map(|_| size * random.between(0.0, 1.0)).collect();
-        let mut artifact = artifact(program.clone(), epsilon.clone(), OwnedSpec::ArgMax, LiveBounds::Off);
+        let mut artifact = artifact(chain.clone(), epsilon.clone(), OwnedSpec::ArgMax, LiveBounds::Off);
         artifact.certificates.push(region.clone());
         for _ in 0..20 {
             let sample = near_sides(&mut random, &region);
@@ -373,7 +373,7 @@ fn a_region_certifies_exactly_balls_inside_it_with_a_radius_inside_it() {
                     assert!(ball_lies_inside(&sample, &epsilon, &exact(radius), &region), "radius {radius}");
                     let reach: Vec<f64> = epsilon.iter().map(|e| f64::from(*e) * f64::from(radius)).collect();
                     let class = usize::from(decision.class.expect("a class specification"));
-                    tried += attack(&program, &sample, &reach, class, 1.0, &mut random);
+                    tried += attack(&chain, &sample, &reach, class, 1.0, &mut random);
                     certified += 1;
                 }
                 Status::NotCertified { margin_lower } => {
@@ -403,7 +403,7 @@ fn unsound_lies_inside(sample: &[f32], epsilon: &[f32], region: &RegionCertifica
 
 #[test]
 fn without_outward_rounding_a_ball_that_leaves_the_region_would_be_certified() {
-    let program = Program::new(vec![OwnedLayer {
+    let chain = Chain::new(vec![OwnedLayer {
         affine: OwnedAffine::Dense { rows: 2, cols: 1, weights: vec![0.0, 0.0], bias: vec![1.0, 0.0] },
         relu: false,
     }])
@@ -421,7 +421,7 @@ fn without_outward_rounding_a_ball_that_leaves_the_region_would_be_certified() {
     let one = BigRational::from_integer(1.into());
     assert!(!ball_lies_inside(&sample, &epsilon, &one, &region));
     assert!(unsound_lies_inside(&sample, &epsilon, &region), "the control must be fooled");
-    let mut artifact = artifact(program, epsilon, OwnedSpec::ArgMax, LiveBounds::Off);
+    let mut artifact = artifact(chain, epsilon, OwnedSpec::ArgMax, LiveBounds::Off);
     artifact.certificates.push(region);
     assert!(matches!(step(&artifact, &sample).status, Status::NotCertified { .. }));
     artifact.settings.epsilon = vec![0.0];
@@ -430,8 +430,8 @@ fn without_outward_rounding_a_ball_that_leaves_the_region_would_be_certified() {
 }
 
 /// One input, class 0 for `x > 0` with margin `2x`, class 1 below.
-fn sign_network(relu: bool) -> Program {
-    Program::new(vec![OwnedLayer {
+fn sign_network(relu: bool) -> Chain {
+    Chain::new(vec![OwnedLayer {
         affine: OwnedAffine::Dense { rows: 2, cols: 1, weights: vec![1.0, -1.0], bias: vec![0.0, 0.0] },
         relu,
     }])
@@ -471,7 +471,7 @@ fn awkward_samples_have_their_stated_answers() {
 
 #[test]
 fn an_output_beyond_f32_is_an_overflow_and_never_certified() {
-    let huge = Program::new(vec![
+    let huge = Chain::new(vec![
         OwnedLayer {
             affine: OwnedAffine::Dense {
                 rows: 2,
@@ -508,7 +508,7 @@ fn an_output_beyond_f32_is_an_overflow_and_never_certified() {
 #[test]
 fn a_hidden_overflow_is_never_certified_by_live_bounds() {
     // The hidden neuron is −∞ in f32 and ReLU makes it 0: outputs look fine, bounds must not.
-    let hidden = Program::new(vec![
+    let hidden = Chain::new(vec![
         OwnedLayer {
             affine: OwnedAffine::Dense { rows: 1, cols: 1, weights: vec![-f32::MAX], bias: vec![-f32::MAX] },
             relu: true,
@@ -552,15 +552,15 @@ fn the_margin_of_rows_is_at_most_the_exact_one_and_close_to_it() {
     let mut random = Random::new(3);
     for _ in 0..200 {
         let (inputs, outputs) = (1 + random.below(3), 1 + random.below(40));
-        let program = random_program(&mut random, inputs, outputs);
+        let chain = random_chain(&mut random, inputs, outputs);
         let rows = 1 + random.below(3);
         let coefficients: Vec<f32> = (0..rows * outputs).map(|_| random.between(-1.0, 1.0)).collect();
         let constants: Vec<f32> = (0..rows).map(|_| random.between(-2.0, 6.0)).collect();
         let spec = OwnedSpec::Rows { coefficients: coefficients.clone(), constants: constants.clone() };
-        let artifact = artifact(program.clone(), vec![1e-4; inputs], spec, LiveBounds::CrownFull);
+        let artifact = artifact(chain.clone(), vec![1e-4; inputs], spec, LiveBounds::CrownFull);
         let sample: Vec<f32> = (0..inputs).map(|_| random.between(-1.0, 1.0)).collect();
         let decision = step(&artifact, &sample);
-        let output = naive::forward(&program, &sample);
+        let output = naive::forward(&chain, &sample);
         let value = |row: &[f32], constant: f32| {
             row.iter().zip(&output).fold(exact(constant), |sum, (c, y)| sum + exact(*c) * exact(*y))
         };
@@ -583,8 +583,8 @@ fn the_margin_of_rows_is_at_most_the_exact_one_and_close_to_it() {
 #[test]
 fn owner_and_borrower_say_the_same_and_capacities_are_checked() {
     let mut random = Random::new(4);
-    let program = random_program(&mut random, 3, 4);
-    let artifact = artifact(program, vec![0.01; 3], OwnedSpec::ArgMax, LiveBounds::Crown);
+    let chain = random_chain(&mut random, 3, 4);
+    let artifact = artifact(chain, vec![0.01; 3], OwnedSpec::ArgMax, LiveBounds::Crown);
     let bytes = AlignedBytes::from(&artifact.emit().expect("fits")[..]);
     let view = ArtifactView::new_checked(bytes.as_slice()).expect("checked by emit");
     let (layers, needed): (Vec<_>, _) = (view.layers().collect(), memory_len(&view));
@@ -612,10 +612,10 @@ fn worst_case_operations_are_those_counted_by_hand() {
         relu,
     };
     // 2 → 4 → 3 → 5: 8 + 12 + 15 = 35 products forward.
-    let program =
-        Program::new(vec![dense(4, 2, true), dense(3, 4, true), dense(5, 3, false)]).expect("a network");
+    let chain =
+        Chain::new(vec![dense(4, 2, true), dense(3, 4, true), dense(5, 3, false)]).expect("a network");
     let products = |live| {
-        let artifact = artifact(program.clone(), vec![0.0; 2], OwnedSpec::ArgMax, live);
+        let artifact = artifact(chain.clone(), vec![0.0; 2], OwnedSpec::ArgMax, live);
         with_monitor(&artifact, |monitor| certus_core::monitor::worst_case_ops(monitor.view()))
     };
     let off = products(LiveBounds::Off);

@@ -5,7 +5,7 @@ use certus_core::proof::Meaning;
 use certus_engine::property::{Case, Disjunct, InputBox, Property, Row};
 use certus_engine::search::Silent;
 use certus_engine::verify::{Branching, CaseProblem, Parts, Settings, Verdict, check_case, verify};
-use certus_engine::{OwnedAffine, OwnedLayer, Program};
+use certus_engine::{Chain, OwnedAffine, OwnedLayer};
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{Signed, ToPrimitive, Zero};
@@ -52,7 +52,7 @@ fn clip(polygon: &[Point], f: &Affine2, keep_positive: bool) -> Vec<Point> {
 }
 
 /// Exact minimum of `row · y` over the box, by enumeration of activation patterns.
-fn exact_minimum(program: &Program, row: &[f32], lower: [f32; 2], upper: [f32; 2]) -> Q {
+fn exact_minimum(chain: &Chain, row: &[f32], lower: [f32; 2], upper: [f32; 2]) -> Q {
     let corner = |x: f32, y: f32| [q(x), q(y)];
     let square = vec![
         corner(lower[0], lower[1]),
@@ -65,7 +65,7 @@ fn exact_minimum(program: &Program, row: &[f32], lower: [f32; 2], upper: [f32; 2
         b: Q::zero(),
     };
     let mut pieces = vec![(square, vec![unit(0), unit(1)])];
-    for layer in program.layers() {
+    for layer in chain.layers() {
         let OwnedAffine::Dense { cols, weights, bias, .. } = &layer.affine else {
             panic!("dense layers only")
         };
@@ -112,7 +112,7 @@ fn exact_minimum(program: &Program, row: &[f32], lower: [f32; 2], upper: [f32; 2
     values.min().expect("the box is not empty")
 }
 
-fn program() -> impl Strategy<Value = Program> {
+fn chain() -> impl Strategy<Value = Chain> {
     // Eighths keep the rationals small; ties and exact zeros are common, which is where rounding bites.
     let weight = || (-16i32..=16).prop_map(|w| w as f32 / 8.0);
     prop::collection::vec(1usize..=5, 1..=2).prop_flat_map(move |hidden| {
@@ -136,7 +136,7 @@ fn program() -> impl Strategy<Value = Program> {
                 affine: OwnedAffine::Dense { rows, cols, weights, bias },
                 relu: i < last,
             });
-            Program::new(owned.collect()).expect("a network")
+            Chain::new(owned.collect()).expect("a network")
         })
     })
 }
@@ -162,14 +162,14 @@ fn property(row: &[f32], rhs: f64, lower: [f32; 2], upper: [f32; 2]) -> Property
     }
 }
 
-fn decide(program: &Program, property: &Property, branching: Branching, meaning: Meaning) -> Verdict {
+fn decide(chain: &Chain, property: &Property, branching: Branching, meaning: Meaning) -> Verdict {
     let settings =
         Settings { timeout: Duration::from_secs(60), threads: 1, branching, meaning, ..Settings::default() };
-    verify(program, property, &settings, &AtomicBool::new(false), &Silent).verdict
+    verify(chain, property, &settings, &AtomicBool::new(false), &Silent).verdict
 }
 
-fn accepted(program: &Program, property: &Property, meaning: Meaning, proof: &[u8]) -> bool {
-    let parts = Parts::new(program);
+fn accepted(chain: &Chain, property: &Property, meaning: Meaning, proof: &[u8]) -> bool {
+    let parts = Parts::new(chain);
     let problem = CaseProblem::new(&parts, property, &property.cases[0], meaning);
     check_case(&problem, proof).is_ok()
 }
@@ -181,23 +181,23 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(2026), ..ProptestConfig::default() })]
 
     #[test]
-    fn verdicts_agree_with_the_exact_minimum(program in program(), row in prop::collection::vec((-8i32..=8).prop_map(|c| c as f32 / 4.0), 2)) {
-        let minimum = exact_minimum(&program, &row, LOWER, UPPER);
+    fn verdicts_agree_with_the_exact_minimum(chain in chain(), row in prop::collection::vec((-8i32..=8).prop_map(|c| c as f32 / 4.0), 2)) {
+        let minimum = exact_minimum(&chain, &row, LOWER, UPPER);
         let near = minimum.to_f64().expect("finite");
         for branching in [Branching::Inputs, Branching::Neurons] {
             for meaning in [Meaning::Real, Meaning::RealAndF32] {
                 let below = property(&row, near - 1e-2, LOWER, UPPER);
-                let verdict = decide(&program, &below, branching, meaning);
+                let verdict = decide(&chain, &below, branching, meaning);
                 let Verdict::Holds(proofs) = &verdict else {
                     return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} below the minimum {near}")));
                 };
-                prop_assert!(accepted(&program, &below, meaning, &proofs[0]));
+                prop_assert!(accepted(&chain, &below, meaning, &proofs[0]));
                 let above = property(&row, near + 1e-2, LOWER, UPPER);
-                let verdict = decide(&program, &above, branching, meaning);
+                let verdict = decide(&chain, &above, branching, meaning);
                 let Verdict::Violated(witness) = &verdict else {
                     return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} above the minimum {near}")));
                 };
-                let y = program.eval_f64(&witness.input.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
+                let y = chain.eval_f64(&witness.input.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
                 let value: f64 = y.iter().zip(&row).map(|(y, c)| y * f64::from(*c)).sum();
                 prop_assert!(value <= near + 1e-2 + 1e-9);
             }
@@ -207,27 +207,27 @@ proptest! {
     /// A statement that is false by a hair has no proof: not the one of its true neighbour, and none of that one's mutants.
     #[test]
     fn no_proof_of_a_false_statement_is_accepted(
-        program in program(),
+        chain in chain(),
         row in prop::collection::vec((-8i32..=8).prop_map(|c| c as f32 / 4.0), 2),
         mutations in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 12),
     ) {
-        let minimum = exact_minimum(&program, &row, LOWER, UPPER);
+        let minimum = exact_minimum(&chain, &row, LOWER, UPPER);
         // The smallest f64 that is at least the minimum: attained or just missed, so `row·y ≤ rhs` has a solution.
         let nearest = minimum.to_f64().expect("finite");
         let rhs = if Q::from_float(nearest).expect("finite") < minimum { nearest.next_up() } else { nearest };
         let truth = property(&row, rhs - 1e-3, LOWER, UPPER);
         let lie = property(&row, rhs, LOWER, UPPER);
         for branching in [Branching::Inputs, Branching::Neurons] {
-            let Verdict::Holds(proofs) = decide(&program, &truth, branching, Meaning::Real) else { continue };
-            prop_assert!(accepted(&program, &truth, Meaning::Real, &proofs[0]));
-            prop_assert!(!accepted(&program, &lie, Meaning::Real, &proofs[0]), "the true neighbour's proof");
+            let Verdict::Holds(proofs) = decide(&chain, &truth, branching, Meaning::Real) else { continue };
+            prop_assert!(accepted(&chain, &truth, Meaning::Real, &proofs[0]));
+            prop_assert!(!accepted(&chain, &lie, Meaning::Real, &proofs[0]), "the true neighbour's proof");
             for (index, value) in &mutations {
                 let mut bytes = proofs[0].clone();
                 let at = index.index(bytes.len());
                 bytes[at] ^= value | 1;
-                prop_assert!(!accepted(&program, &lie, Meaning::Real, &bytes), "byte {at} changed");
+                prop_assert!(!accepted(&chain, &lie, Meaning::Real, &bytes), "byte {at} changed");
                 bytes.truncate(at);
-                prop_assert!(!accepted(&program, &truth, Meaning::Real, &bytes), "cut to {at} bytes");
+                prop_assert!(!accepted(&chain, &truth, Meaning::Real, &bytes), "cut to {at} bytes");
             }
         }
     }
@@ -248,10 +248,8 @@ fn the_enumeration_knows_a_network_by_hand() {
         weights: vec![1.0, 1.0, -1.0, -1.0, 0.0, 0.0, 0.0, 0.0],
         bias: vec![0.0; 2],
     };
-    let program = Program::new(vec![
-        OwnedLayer { affine: hidden, relu: true },
-        OwnedLayer { affine: last, relu: false },
-    ])
-    .unwrap();
-    assert_eq!(exact_minimum(&program, &[1.0, 0.0], LOWER, UPPER), Q::new(BigInt::from(-3), BigInt::from(4)));
+    let chain =
+        Chain::new(vec![OwnedLayer { affine: hidden, relu: true }, OwnedLayer { affine: last, relu: false }])
+            .unwrap();
+    assert_eq!(exact_minimum(&chain, &[1.0, 0.0], LOWER, UPPER), Q::new(BigInt::from(-3), BigInt::from(4)));
 }

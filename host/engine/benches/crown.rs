@@ -6,7 +6,7 @@
 
 use certus_engine::bounds::crown::{Bounds, Mode, Region, Scratch, bound};
 use certus_engine::bounds::{Net, Spec};
-use certus_engine::{OwnedAffine, OwnedLayer, Program, graph, property};
+use certus_engine::{Chain, OwnedAffine, OwnedLayer, graph, property};
 use certus_kernels::padded_lanes;
 use std::hint::black_box;
 use std::path::Path;
@@ -18,16 +18,16 @@ const RUNS: usize = 31;
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let passes = args.iter().position(|a| a == "--passes").map(|i| args[i + 1].parse().expect("a number"));
-    let (name, program, lower, upper) = match args.first().filter(|a| !a.starts_with("--")) {
+    let (name, chain, lower, upper) = match args.first().filter(|a| !a.starts_with("--")) {
         Some(net) => {
-            let program = graph::load_program(Path::new(net)).expect("the network loads");
+            let chain = graph::load_chain(Path::new(net)).expect("the network loads");
             let property = property::load_property(Path::new(&args[1])).expect("the property loads");
             let region = property.cases[0].region.clone();
-            (net.clone(), program, region.lower, region.upper)
+            (net.clone(), chain, region.lower, region.upper)
         }
-        None => ("random 5-6x50-5".to_owned(), random_program(), vec![-0.1; 5], vec![0.1; 5]),
+        None => ("random 5-6x50-5".to_owned(), random_chain(), vec![-0.1; 5], vec![0.1; 5]),
     };
-    let net = Net::new(&program);
+    let net = Net::new(&chain);
     let spec = net.output_spec();
     let (lower, upper): (Vec<f32>, Vec<f32>) =
         (lower.iter().map(|x| *x as f32).collect(), upper.iter().map(|x| *x as f32).collect());
@@ -87,7 +87,7 @@ fn floor(net: &Net, spec: &Spec) -> f64 {
     })
 }
 
-fn random_program() -> Program {
+fn random_chain() -> Chain {
     let mut state = 1u64;
     let mut random = move || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -105,5 +105,5 @@ fn random_program() -> Program {
             OwnedLayer { affine: OwnedAffine::Dense { rows, cols, weights, bias }, relu: i < 6 }
         })
         .collect();
-    Program::new(layers).expect("a network")
+    Chain::new(layers).expect("a network")
 }

@@ -6,6 +6,7 @@
 
 pub mod bounds;
 pub mod certify;
+pub mod chain;
 pub mod device;
 pub mod file;
 pub mod graph;
@@ -14,4 +15,4 @@ pub mod property;
 pub mod search;
 pub mod verify;
 
-pub use program::{OwnedAffine, OwnedLayer, Program};
+pub use chain::{Chain, OwnedAffine, OwnedLayer};

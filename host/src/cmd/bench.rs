@@ -118,12 +118,12 @@ fn run_one(args: &Args, instance: &Instance, cap: Option<Duration>) -> Outcome {
 }
 
 fn verify_one(args: &Args, instance: &Instance, limit: Duration) -> Result<Outcome, Error> {
-    let program = graph::load_program(&args.dir.join(&instance.onnx))?;
+    let chain = graph::load_chain(&args.dir.join(&instance.onnx))?;
     let path = args.dir.join(&instance.vnnlib);
     let property = property::load_property(&path)?;
-    property.check_against(&program).map_err(|e| e.in_file(&path))?;
+    property.check_against(&chain).map_err(|e| e.in_file(&path))?;
     let settings = Settings { timeout: limit, threads: args.threads, ..Settings::default() };
-    let report = verify::verify(&program, &property, &settings, interrupt::stop_flag(), &Silent);
+    let report = verify::verify(&chain, &property, &settings, interrupt::stop_flag(), &Silent);
     let proof_bytes = match &report.verdict {
         verify::Verdict::Holds(proofs) => proofs.iter().map(Vec::len).sum(),
         _ => 0,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use certus::engine::Program;
+use certus::engine::Chain;
 use certus::engine::certify::artifact::network_digest;
 use certus::engine::certify::prove::{Outcome, prove_region};
 use certus::engine::certify::{CertificateFile, OwnedSpec};
@@ -58,19 +58,19 @@ struct Region {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let limit = timeout("timeout", args.timeout)?;
     output::check_writable(&args.out)?;
-    let program = graph::load_program(&args.net)?;
+    let chain = graph::load_chain(&args.net)?;
     let spec = match args.spec {
         SpecName::Argmax => OwnedSpec::ArgMax,
         SpecName::Argmin => OwnedSpec::ArgMin,
     };
-    if program.outputs() < 2 {
+    if chain.outputs() < 2 {
         let problem = "needs a network of at least two outputs, one per class".into();
         return Err(Error::Option { option: "spec", problem });
     }
-    let regions = regions(args, program.inputs())?;
-    let network = network_digest(&program)
+    let regions = regions(args, chain.inputs())?;
+    let network = network_digest(&chain)
         .map_err(|source| Error::Emit { path: args.net.display().to_string(), source })?;
-    let (certificates, refuted, unknown) = prove_all(&program, &spec, &regions, limit);
+    let (certificates, refuted, unknown) = prove_all(&chain, &spec, &regions, limit);
     let (proved, all) = (certificates.len(), regions.len());
     let file = CertificateFile { network, spec, certificates };
     output::write_atomic(&args.out, file.to_json().as_bytes())?;
@@ -89,7 +89,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
 }
 
 fn prove_all(
-    program: &Program,
+    chain: &Chain,
     spec: &OwnedSpec,
     regions: &[Region],
     limit: Duration,
@@ -100,8 +100,8 @@ fn prove_all(
     for (done, region) in regions.iter().enumerate() {
         let centre: Vec<f32> =
             region.lower.iter().zip(&region.upper).map(|(l, u)| 0.5 * l + 0.5 * u).collect();
-        let claim = Claim::Class(class(&program.eval_f32(&centre), spec));
-        match prove_region(program, spec, claim, (&region.lower, &region.upper), (limit, 0), stop) {
+        let claim = Claim::Class(class(&chain.eval_f32(&centre), spec));
+        match prove_region(chain, spec, claim, (&region.lower, &region.upper), (limit, 0), stop) {
             Outcome::Proved(certificate) => certificates.push(*certificate),
             Outcome::Refuted(_) => refuted += 1,
             Outcome::Unknown(_) => unknown += 1,

@@ -19,10 +19,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
-    let program = graph::load_program(&args.net)?;
-    for row in csv::read_rows(&args.input, program.inputs())? {
+    let chain = graph::load_chain(&args.net)?;
+    for row in csv::read_rows(&args.input, chain.inputs())? {
         // `{:?}` prints the shortest decimal that reads back as the same f32.
-        let outputs: Vec<String> = program.eval_f32(&row).iter().map(|y| format!("{y:?}")).collect();
+        let outputs: Vec<String> = chain.eval_f32(&row).iter().map(|y| format!("{y:?}")).collect();
         writeln!(out, "{}", outputs.join(","))?;
     }
     Ok(ExitCode::SUCCESS)

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use certus::core::ArtifactView;
 use certus::core::artifact::LiveBounds;
-use certus::engine::Program;
+use certus::engine::Chain;
 use certus::engine::certify::artifact::network_digest;
 use certus::engine::certify::check::{self, CertificateCheck, Computation};
 use certus::engine::certify::region::to_hex;
@@ -118,9 +118,9 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     if let Some(module) = &args.rust {
         output::check_writable(module)?;
     }
-    let program = graph::load_program(net)?;
+    let chain = graph::load_chain(net)?;
     let (certificate_spec, mut certificates) = match &args.regions {
-        Some(path) => read_certificates(path, &program)?,
+        Some(path) => read_certificates(path, &chain)?,
         None => (None, Vec::new()),
     };
     if args.strip_proofs {
@@ -128,16 +128,16 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     }
     let artifact = Artifact {
         minor: Artifact::MINOR,
-        range: input_range(args, &program, &certificates)?,
+        range: input_range(args, &chain, &certificates)?,
         settings: MonitorSettings {
-            epsilon: epsilon(args.epsilon.as_deref().unwrap_or("0"), program.inputs())?,
+            epsilon: epsilon(args.epsilon.as_deref().unwrap_or("0"), chain.inputs())?,
             spec: spec(args.spec, certificate_spec)?,
             live_bounds: args.bounds.live_bounds(),
         },
         certificates,
         provenance: provenance(args, net)?,
         unknown: Vec::new(),
-        program,
+        chain,
     };
     let refused = |source| Error::Emit { path: target.display().to_string(), source };
     let bytes = AlignedBytes::from(&artifact.emit().map_err(refused)?[..]);
@@ -160,14 +160,14 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
 /// The file's specification and certificates, if they speak of `program`.
 fn read_certificates(
     path: &Path,
-    program: &Program,
+    chain: &Chain,
 ) -> Result<(Option<OwnedSpec>, Vec<RegionCertificate>), Error> {
     let name = || path.display().to_string();
     let text = String::from_utf8(file::read(path, LIMIT_BYTES)?)
         .map_err(|_| option("regions", format!("{} is not UTF-8 text", name())))?;
     let certificates =
         CertificateFile::from_json(&text).map_err(|source| Error::Certificates { path: name(), source })?;
-    let digest = network_digest(program).map_err(|source| Error::Emit { path: name(), source })?;
+    let digest = network_digest(chain).map_err(|source| Error::Emit { path: name(), source })?;
     if certificates.network != digest {
         return Err(option("regions", format!("{} is about another network", name())));
     }
@@ -206,12 +206,8 @@ pub(super) fn epsilon(text: &str, inputs: usize) -> Result<Vec<f32>, Error> {
     }
 }
 
-fn input_range(
-    args: &Args,
-    program: &Program,
-    certificates: &[RegionCertificate],
-) -> Result<InputRange, Error> {
-    let inputs = program.inputs();
+fn input_range(args: &Args, chain: &Chain, certificates: &[RegionCertificate]) -> Result<InputRange, Error> {
+    let inputs = chain.inputs();
     if let Some(path) = &args.range {
         let rows = csv::read_rows(path, inputs)?;
         let [lower, upper] = <[Vec<f32>; 2]>::try_from(rows).map_err(|rows| {
@@ -276,10 +272,10 @@ fn check_file(
 ) -> Result<ExitCode, Error> {
     let bytes = artifact_file::read(path)?;
     let view = ArtifactView::new_checked(bytes.as_slice()).map_err(artifact_file::in_file(path))?;
-    let program = graph::load_program(net)?;
+    let chain = graph::load_chain(net)?;
     let samples = samples.map_or(Ok(Vec::new()), |samples| csv::read_rows(samples, view.inputs()))?;
     let failed = |source| Error::Check { path: path.display().to_string(), source };
-    let report = check::check(&view, &program, &samples).map_err(failed)?;
+    let report = check::check(&view, &chain, &samples).map_err(failed)?;
     let word = |good: bool| if good { "ok    " } else { "FAILED" };
     writeln!(out, "{} the bytes are what writing their content gives", word(report.canonical))?;
     writeln!(out, "{} the network is that of {}", word(report.same_network), net.display())?;

@@ -89,13 +89,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     if let Some(path) = &args.witness {
         output::check_writable(path)?;
     }
-    let program = graph::load_program(&args.net)?;
+    let chain = graph::load_chain(&args.net)?;
     let property = property::load_property(&args.property)?;
-    property.check_against(&program).map_err(|e| e.in_file(&args.property))?;
+    property.check_against(&chain).map_err(|e| e.in_file(&args.property))?;
     let settings = Settings { timeout, threads: args.threads, seed: args.seed, ..Settings::default() };
     let live = std::io::stderr().is_terminal();
     let progress: &dyn Progress = if live { &Line } else { &Silent };
-    let report = verify::verify(&program, &property, &settings, interrupt::stop_flag(), progress);
+    let report = verify::verify(&chain, &property, &settings, interrupt::stop_flag(), progress);
     if live {
         eprint!("\r{:72}\r", "");
     }

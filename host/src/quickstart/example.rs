@@ -1,6 +1,6 @@
 //! The bundled example, read.
 
-use certus_engine::Program;
+use certus_engine::Chain;
 use certus_engine::graph::{self, LoadError};
 
 use super::bundle;
@@ -10,7 +10,7 @@ use crate::csv::{self, CsvError};
 #[derive(Clone, Debug)]
 pub struct Example {
     /// The network.
-    pub program: Program,
+    pub chain: Chain,
     /// Recorded states, `[states][5]`.
     pub states: Vec<Vec<f32>>,
     /// The encounter's states, `[steps][5]`.
@@ -38,7 +38,7 @@ impl Example {
     pub fn load() -> Result<Self, ExampleError> {
         let features = bundle::FEATURES.len();
         Ok(Self {
-            program: graph::parse_onnx_bytes(bundle::NETWORK, bundle::NETWORK_NAME)?.lower()?,
+            chain: graph::parse_onnx_bytes(bundle::NETWORK, bundle::NETWORK_NAME)?.lower()?,
             states: csv::parse_rows("states.csv", bundle::STATES, features)?,
             trajectory: csv::parse_rows("trajectory.csv", bundle::TRAJECTORY, features)?,
             track: csv::parse_rows("track.csv", bundle::TRACK, features + 2)?,
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn the_bundled_example_is_whole() {
         let example = Example::load().unwrap();
-        assert_eq!((example.program.inputs(), example.program.outputs()), (5, 5));
+        assert_eq!((example.chain.inputs(), example.chain.outputs()), (5, 5));
         assert_eq!((example.states.len(), example.trajectory.len(), example.track.len()), (300, 200, 200));
         let range = csv::parse_rows("range", include_str!("../../../assets/range.csv"), 5).unwrap();
         assert_eq!(range, [bundle::RANGE_LOWER.to_vec(), bundle::RANGE_UPPER.to_vec()]);

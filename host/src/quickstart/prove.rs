@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use certus_core::artifact::Claim;
 use certus_core::proof::Meaning;
-use certus_engine::Program;
+use certus_engine::Chain;
 use certus_engine::certify::prove::{Outcome as ProofOutcome, prove_region};
 use certus_engine::certify::{OwnedSpec, RegionCertificate};
 use certus_engine::property::{PropertyError, Witness, parse_vnnlib_str};
@@ -25,18 +25,18 @@ const PROPERTY_S: u64 = 20;
 /// # Errors
 /// [`PropertyError`] if its text cannot be read or does not fit `program`.
 pub fn decide(
-    program: &Program,
+    chain: &Chain,
     property: &BundledProperty,
     stop: &AtomicBool,
 ) -> Result<(PropertyResult, Option<Witness>), PropertyError> {
     let parsed = parse_vnnlib_str(property.text)?;
-    parsed.check_against(program)?;
+    parsed.check_against(chain)?;
     let settings = Settings {
         timeout: Duration::from_secs(PROPERTY_S),
         meaning: Meaning::RealAndF32,
         ..Settings::default()
     };
-    let report = verify(program, &parsed, &settings, stop, &Silent);
+    let report = verify(chain, &parsed, &settings, stop, &Silent);
     let (outcome, witness) = match report.verdict {
         Verdict::Holds(proofs) => {
             let proof_bytes = proofs.iter().map(Vec::len).sum();
@@ -79,7 +79,7 @@ pub struct StateRegion {
 /// The largest box of [`LADDER`] around each of `states` in which the class stays the same; `done` is called
 /// after each, from any thread. States after `stop` was set come back without a certificate.
 pub fn certify_states(
-    program: &Program,
+    chain: &Chain,
     states: &[Vec<f32>],
     stop: &AtomicBool,
     done: &(dyn Fn() + Sync),
@@ -87,7 +87,7 @@ pub fn certify_states(
     states
         .par_iter()
         .map(|state| {
-            let region = certify_state(program, state, stop);
+            let region = certify_state(chain, state, stop);
             done();
             region
         })
@@ -96,14 +96,14 @@ pub fn certify_states(
 
 /// The top of [`LADDER`] first, where most states are proved; then by halving, as a proof for a box is one for
 /// those inside it.
-fn certify_state(program: &Program, state: &Vec<f32>, stop: &AtomicBool) -> StateRegion {
-    let class = class_of(program, state);
+fn certify_state(chain: &Chain, state: &Vec<f32>, stop: &AtomicBool) -> StateRegion {
+    let class = class_of(chain, state);
     let mut best = StateRegion { level: 0.0, class, certificate: None };
     // Levels below `proved` are settled, those from `failed` on are given up.
     let (mut proved, mut failed, mut next) = (0, LADDER.len(), LADDER.len() - 1);
     while proved < failed {
         let (lower, upper) = box_around(&[state], LADDER[next]);
-        match certify_box(program, class, &lower, &upper, stop) {
+        match certify_box(chain, class, &lower, &upper, stop) {
             Some(certificate) => {
                 best = StateRegion { level: LADDER[next], class, certificate: Some(certificate) };
                 proved = next + 1;
@@ -123,19 +123,15 @@ const SHORTEST: usize = 4;
 
 /// Corridors around a flight: the hull of states in a row with the same advisory, widened by [`CORRIDOR`]. What is
 /// not proved is halved, down to a few states.
-pub fn certify_corridors(
-    program: &Program,
-    flight: &[Vec<f32>],
-    stop: &AtomicBool,
-) -> Vec<RegionCertificate> {
+pub fn certify_corridors(chain: &Chain, flight: &[Vec<f32>], stop: &AtomicBool) -> Vec<RegionCertificate> {
     let mut open: Vec<&[Vec<f32>]> =
-        flight.chunk_by(|a, b| class_of(program, a) == class_of(program, b)).rev().collect();
+        flight.chunk_by(|a, b| class_of(chain, a) == class_of(chain, b)).rev().collect();
     let mut proved = Vec::new();
     while let Some(piece) = open.pop().filter(|_| !stop.load(Ordering::Relaxed)) {
         let states: Vec<_> = piece.iter().collect();
         let Some(first) = states.first() else { continue };
         let (lower, upper) = box_around(&states, CORRIDOR);
-        match certify_box(program, class_of(program, first), &lower, &upper, stop) {
+        match certify_box(chain, class_of(chain, first), &lower, &upper, stop) {
             Some(certificate) => proved.push(certificate),
             None if piece.len() >= 2 * SHORTEST => {
                 let (front, back) = piece.split_at(piece.len() / 2);
@@ -162,7 +158,7 @@ fn box_around(states: &[&Vec<f32>], level: f64) -> (Vec<f32>, Vec<f32>) {
 
 /// Proves that every input of the box has `class`.
 fn certify_box(
-    program: &Program,
+    chain: &Chain,
     class: u16,
     lower: &[f32],
     upper: &[f32],
@@ -171,7 +167,7 @@ fn certify_box(
     // States are shared out to all cores already.
     let budget = (Duration::from_millis(BOX_MS), 1);
     let claim = Claim::Class(class);
-    match prove_region(program, &OwnedSpec::ArgMax, claim, (lower, upper), budget, stop) {
+    match prove_region(chain, &OwnedSpec::ArgMax, claim, (lower, upper), budget, stop) {
         ProofOutcome::Proved(certificate) => Some(*certificate),
         _ => None,
     }
@@ -190,12 +186,12 @@ mod tests {
         let example = Example::load().unwrap();
         let stop = AtomicBool::new(false);
         for property in PROPERTIES {
-            let (result, witness) = decide(&example.program, &property, &stop).unwrap();
+            let (result, witness) = decide(&example.chain, &property, &stop).unwrap();
             match (property.name.starts_with('8'), &result.outcome) {
                 (false, Outcome::Holds { leaves, .. }) => assert!(*leaves > 0 && witness.is_none()),
                 (true, Outcome::Violated { state, outputs }) => {
                     assert!((3000.0..=5000.0).contains(&state[0]) && (-0.5..=0.5).contains(&state[1]));
-                    assert_eq!(outputs, &example.program.eval_f32(state));
+                    assert_eq!(outputs, &example.chain.eval_f32(state));
                     assert!(outputs[1..].iter().any(|other| *other >= outputs[0]));
                 }
                 (_, other) => panic!("{}: {other:?}", property.name),
@@ -207,20 +203,20 @@ mod tests {
     fn certificates_pass_the_checker_and_no_corner_of_their_boxes_has_another_class() {
         let example = Example::load().unwrap();
         let stop = AtomicBool::new(false);
-        let regions = certify_states(&example.program, &example.states[..40], &stop, &|| ());
-        let corridors = certify_corridors(&example.program, &example.trajectory[100..], &stop);
+        let regions = certify_states(&example.chain, &example.states[..40], &stop, &|| ());
+        let corridors = certify_corridors(&example.chain, &example.trajectory[100..], &stop);
         assert!(corridors.len() > 1, "{}", corridors.len());
         let proved: Vec<_> =
             regions.iter().filter_map(|r| r.certificate.as_ref()).chain(&corridors).collect();
         assert!(proved.len() > 30, "{}", proved.len());
         for certificate in proved {
             let proof = certificate.proof.as_ref().expect("kept");
-            check_proof(&example.program, &OwnedSpec::ArgMax, certificate, proof).expect("accepted");
+            check_proof(&example.chain, &OwnedSpec::ArgMax, certificate, proof).expect("accepted");
             for corner in 0..32u32 {
                 let side =
                     |i: usize| if corner >> i & 1 == 0 { certificate.lower[i] } else { certificate.upper[i] };
                 let state: Vec<f32> = (0..5).map(side).collect();
-                assert_eq!(Claim::Class(class_of(&example.program, &state)), certificate.claim, "{state:?}");
+                assert_eq!(Claim::Class(class_of(&example.chain, &state)), certificate.claim, "{state:?}");
             }
         }
     }
@@ -231,9 +227,9 @@ mod tests {
         let stop = AtomicBool::new(false);
         // Steps 10 and 40 of the encounter have different advisories.
         let ends = [&example.trajectory[10], &example.trajectory[40]];
-        let class = class_of(&example.program, ends[0]);
-        assert_ne!(class, class_of(&example.program, ends[1]));
+        let class = class_of(&example.chain, ends[0]);
+        assert_ne!(class, class_of(&example.chain, ends[1]));
         let (lower, upper) = box_around(&ends, 0.0);
-        assert!(certify_box(&example.program, class, &lower, &upper, &stop).is_none());
+        assert!(certify_box(&example.chain, class, &lower, &upper, &stop).is_none());
     }
 }

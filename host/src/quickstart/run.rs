@@ -9,7 +9,7 @@ use certus_engine::certify::region::to_hex;
 use certus_engine::certify::{
     AlignedBytes, Artifact, EmitError, InputRange, MonitorSettings, OwnedSpec, RegionCertificate,
 };
-use certus_engine::{OwnedAffine, Program};
+use certus_engine::{Chain, OwnedAffine};
 
 use super::bundle::{NETWORK, NETWORK_NAME, NOISE, RANGE_LOWER, RANGE_UPPER};
 use super::example::Example;
@@ -26,10 +26,10 @@ pub const METHODS: [(LiveBounds, &str); 3] = [
 pub const SHIPPED: usize = 2;
 
 /// Size of `program`.
-pub fn network_facts(program: &Program) -> NetworkFacts {
-    let mut widths = vec![program.inputs()];
+pub fn network_facts(chain: &Chain) -> NetworkFacts {
+    let mut widths = vec![chain.inputs()];
     let mut parameters = 0;
-    for layer in program.layers() {
+    for layer in chain.layers() {
         // Normalisation has no trained parameters.
         if let OwnedAffine::Dense { rows, weights, bias, .. } = &layer.affine {
             widths.push(*rows);
@@ -44,7 +44,7 @@ pub fn artifact(example: &Example, certificates: Vec<RegionCertificate>) -> Arti
     let note = |key: &str, value: String| (key.to_owned(), value);
     Artifact {
         minor: Artifact::MINOR,
-        program: example.program.clone(),
+        chain: example.chain.clone(),
         range: InputRange { lower: RANGE_LOWER.to_vec(), upper: RANGE_UPPER.to_vec() },
         settings: MonitorSettings {
             epsilon: NOISE.to_vec(),

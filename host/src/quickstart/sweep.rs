@@ -3,7 +3,7 @@
 use certus_core::monitor::{MonitorRef, memory_len};
 use certus_core::{ArtifactView, Decision, Evidence, Status};
 use certus_engine::certify::{AlignedBytes, Artifact, EmitError};
-use certus_engine::program::Program;
+use certus_engine::chain::Chain;
 
 use super::bundle::NOISE;
 use super::results::{Answer, Level};
@@ -99,7 +99,7 @@ pub fn noisy_run(
     let differs: Vec<bool> = decisions
         .iter()
         .zip(states)
-        .map(|(d, state)| d.class != Some(class_of(&artifact.program, state)))
+        .map(|(d, state)| d.class != Some(class_of(&artifact.chain, state)))
         .collect();
     let broken = differs.iter().zip(&answers).filter(|(differs, answer)| **differs && answer.is_certified());
     Ok(Level {
@@ -111,8 +111,8 @@ pub fn noisy_run(
 }
 
 /// First index of the largest output of the device's pass, as the monitor names classes.
-pub fn class_of(program: &Program, state: &[f32]) -> u16 {
-    let outputs = program.eval_f32(state);
+pub fn class_of(chain: &Chain, state: &[f32]) -> u16 {
+    let outputs = chain.eval_f32(state);
     let mut best = 0u16;
     for (index, value) in (0u16..).zip(&outputs) {
         if *value > outputs[usize::from(best)] {

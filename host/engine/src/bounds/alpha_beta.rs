@@ -320,9 +320,9 @@ const _: () = assert!(LANE_MULTIPLE > 0);
 mod tests {
     use super::*;
     use crate::bounds::crown::{Bounds, Mode, Scratch, bound};
-    use crate::program::{OwnedAffine, OwnedLayer, Program};
+    use crate::chain::{Chain, OwnedAffine, OwnedLayer};
 
-    fn program(widths: &[usize]) -> Program {
+    fn chain(widths: &[usize]) -> Chain {
         let mut state = 7u64;
         let mut random = move || {
             state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -341,15 +341,15 @@ mod tests {
                 }
             })
             .collect();
-        Program::new(layers).expect("a network")
+        Chain::new(layers).expect("a network")
     }
 
     /// The sweep's gradient against central differences of the bound. The bound is piecewise bilinear in one variable, so a
     /// difference that does not cross a kink is exact up to `f32`.
     #[test]
     fn the_gradient_agrees_with_finite_differences() {
-        let program = program(&[3, 8, 8, 2]);
-        let net = Net::new(&program);
+        let chain = chain(&[3, 8, 8, 2]);
+        let net = Net::new(&chain);
         let spec = net.output_spec();
         let (lower, upper) = ([-0.7f32; 3], [0.6f32; 3]);
         let region = Region { lower: &lower, upper: &upper };
@@ -393,8 +393,8 @@ mod tests {
 
     #[test]
     fn climbing_never_ends_below_its_start_nor_above_a_sampled_value() {
-        let program = program(&[4, 12, 12, 1]);
-        let net = Net::new(&program);
+        let chain = chain(&[4, 12, 12, 1]);
+        let net = Net::new(&chain);
         let spec = net.output_spec();
         let (lower, upper) = ([-0.5f32; 4], [0.5f32; 4]);
         let region = Region { lower: &lower, upper: &upper };
@@ -408,7 +408,7 @@ mod tests {
             let x: Vec<f32> = (0..4)
                 .map(|j| -0.5 + (k.wrapping_mul(2_654_435_761).rotate_left(8 * j) % 1000) as f32 / 999.0)
                 .collect();
-            assert!(program.eval_f32(&x)[0] >= found.bound - 1e-5, "{x:?}");
+            assert!(chain.eval_f32(&x)[0] >= found.bound - 1e-5, "{x:?}");
         }
     }
 }

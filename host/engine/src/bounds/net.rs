@@ -1,6 +1,6 @@
 //! The search's form of a network.
 
-use crate::program::{OwnedAffine, Program};
+use crate::chain::{Chain, OwnedAffine};
 use crate::property::Row;
 use certus_kernels::Packed;
 
@@ -102,11 +102,11 @@ pub struct Net {
 
 impl Net {
     /// Merges neighbouring affine layers of `program` (in `f64`, rounded to `f32` at the end).
-    pub fn new(program: &Program) -> Self {
+    pub fn new(chain: &Chain) -> Self {
         let mut hidden = Vec::new();
         let mut pending: Option<Affine64> = None;
-        let mut width = program.inputs();
-        for layer in program.layers() {
+        let mut width = chain.inputs();
+        for layer in chain.layers() {
             let affine = Affine64::of(&layer.affine);
             let merged = match pending.take() {
                 Some(first) => affine.after(&first),
@@ -120,7 +120,7 @@ impl Net {
             }
         }
         let last = pending.unwrap_or_else(|| Affine64::identity(width));
-        Self { inputs: program.inputs(), hidden, last }
+        Self { inputs: chain.inputs(), hidden, last }
     }
 
     /// Neurons with ReLU.

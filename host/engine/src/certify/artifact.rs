@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::aligned::AlignedBytes;
 use super::region::RegionCertificate;
-use crate::program::{OwnedAffine, OwnedLayer, Program};
+use crate::chain::{Chain, OwnedAffine, OwnedLayer};
 
 /// The inputs that the monitor accepts, raw units.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,7 +71,7 @@ pub struct Artifact {
     /// Minor version of the format; [`MINOR`] for new artifacts.
     pub minor: u16,
     /// The network.
-    pub program: Program,
+    pub chain: Chain,
     /// The inputs that the monitor accepts.
     pub range: InputRange,
     /// What the monitor certifies.
@@ -132,15 +132,15 @@ fn pad(bytes: &mut Vec<u8>) {
 }
 
 /// The network section's bytes.
-fn network_payload(program: &Program) -> Result<Vec<u8>, EmitError> {
-    let layers = program.layers();
+fn network_payload(chain: &Chain) -> Result<Vec<u8>, EmitError> {
+    let layers = chain.layers();
     let count =
         u16::try_from(layers.len()).map_err(|_| EmitError::TooLarge { what: "the number of layers" })?;
     let mut bytes = Vec::new();
     bytes.extend(ORDER_BLOCKED_32.to_le_bytes());
     bytes.extend(count.to_le_bytes());
-    bytes.extend(u32_of(program.inputs(), "the number of inputs")?.to_le_bytes());
-    bytes.extend(u32_of(program.outputs(), "the number of outputs")?.to_le_bytes());
+    bytes.extend(u32_of(chain.inputs(), "the number of inputs")?.to_le_bytes());
+    bytes.extend(u32_of(chain.outputs(), "the number of outputs")?.to_le_bytes());
     bytes.extend(0u32.to_le_bytes());
     let mut constants = Vec::new();
     let start = NETWORK_HEADER_LEN + layers.len() * LAYER_ENTRY_LEN;
@@ -165,8 +165,8 @@ fn network_payload(program: &Program) -> Result<Vec<u8>, EmitError> {
 ///
 /// # Errors
 /// [`EmitError::TooLarge`] if the network does not fit an artifact.
-pub fn network_digest(program: &Program) -> Result<[u8; 32], EmitError> {
-    Ok(Sha256::digest(network_payload(program)?).into())
+pub fn network_digest(chain: &Chain) -> Result<[u8; 32], EmitError> {
+    Ok(Sha256::digest(network_payload(chain)?).into())
 }
 
 fn range_payload(range: &InputRange) -> Vec<u8> {
@@ -294,7 +294,7 @@ impl Artifact {
         self.check_shapes()?;
         let known = |id: SectionId, payload| Part { id, version: 1, flags: id.flags().unwrap_or(0), payload };
         let mut parts = vec![
-            known(SectionId::NETWORK, network_payload(&self.program)?),
+            known(SectionId::NETWORK, network_payload(&self.chain)?),
             known(SectionId::RANGE, range_payload(&self.range)),
             known(SectionId::SETTINGS, settings_payload(&self.settings)?),
         ];
@@ -325,7 +325,7 @@ impl Artifact {
             let what = || what.to_owned();
             if expected == found { Ok(()) } else { Err(EmitError::Shape { what: what(), expected, found }) }
         };
-        let (inputs, outputs) = (self.program.inputs(), self.program.outputs());
+        let (inputs, outputs) = (self.chain.inputs(), self.chain.outputs());
         check("lower end of the input range", inputs, self.range.lower.len())?;
         check("upper end of the input range", inputs, self.range.upper.len())?;
         check("epsilon", inputs, self.settings.epsilon.len())?;
@@ -350,10 +350,10 @@ impl Artifact {
     /// Copies what `view` shows.
     ///
     /// # Errors
-    /// None on a checked view; the network is checked again by [`Program::new`].
+    /// None on a checked view; the network is checked again by [`Chain::new`].
     pub fn from_view(view: &ArtifactView<'_>) -> Result<Self, ArtifactError> {
-        let program =
-            Program::new(view.layers().map(|l| owned_layer(&l)).collect()).map_err(ArtifactError::Network)?;
+        let chain =
+            Chain::new(view.layers().map(|l| owned_layer(&l)).collect()).map_err(ArtifactError::Network)?;
         let proofs: Vec<_> = view.proofs().collect();
         let proof_of = |index: u32| proofs.get(index as usize).map(|proof| proof.to_vec());
         let certificates = view.regions().map(|region| RegionCertificate {
@@ -376,7 +376,7 @@ impl Artifact {
         });
         Ok(Self {
             minor: view.version().1,
-            program,
+            chain,
             range: InputRange { lower: view.range_lower().to_vec(), upper: view.range_upper().to_vec() },
             settings: MonitorSettings {
                 epsilon: view.epsilon().to_vec(),
@@ -426,7 +426,7 @@ mod tests {
         ];
         Artifact {
             minor: MINOR,
-            program: Program::new(layers).unwrap(),
+            chain: Chain::new(layers).unwrap(),
             range: InputRange { lower: vec![-1.0, -2.0], upper: vec![1.0, 2.0] },
             settings: MonitorSettings {
                 epsilon: vec![0.25, 0.0],
@@ -463,8 +463,7 @@ mod tests {
         let mut monitor = Monitor::<'_, 3, 64>::new(view).unwrap();
         let decision = monitor.step(&[0.25, -1.5]);
         assert!(matches!(decision.status, Status::NotCertified { .. }));
-        let expected: Vec<u32> =
-            artifact.program.eval_f32(&[0.25, -1.5]).iter().map(|y| y.to_bits()).collect();
+        let expected: Vec<u32> = artifact.chain.eval_f32(&[0.25, -1.5]).iter().map(|y| y.to_bits()).collect();
         assert_eq!(monitor.outputs().iter().map(|y| y.to_bits()).collect::<Vec<_>>(), expected);
     }
 }

@@ -10,7 +10,7 @@ use super::artifact::{Artifact, EmitError};
 use super::naive;
 use super::region::RegionCertificate;
 use super::region_proof::check_proof;
-use crate::program::Program;
+use crate::chain::Chain;
 
 /// Which computation gave other bits than the program on the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,13 +83,13 @@ fn same_bits(a: &[f32], b: &[f32]) -> bool {
     a.iter().map(canonical).eq(b.iter().map(canonical))
 }
 
-fn compare(program: &Program, layers: &[Layer<'_>], samples: &[Vec<f32>]) -> Option<(usize, Computation)> {
+fn compare(chain: &Chain, layers: &[Layer<'_>], samples: &[Vec<f32>]) -> Option<(usize, Computation)> {
     let network = Network::new(layers).expect("layers of a checked artifact");
     let mut scratch = vec![0.0; infer::forward_scratch_len(&network)];
     let mut output = vec![0.0; network.outputs()];
     samples.iter().enumerate().find_map(|(index, sample)| {
-        let expected = program.eval_f32(sample);
-        if !same_bits(&expected, &naive::forward(program, sample)) {
+        let expected = chain.eval_f32(sample);
+        if !same_bits(&expected, &naive::forward(chain, sample)) {
             return Some((index, Computation::Naive));
         }
         infer::forward(&network, sample, &mut scratch, &mut output).expect("shapes were compared");
@@ -138,10 +138,10 @@ fn bound_again(
 /// [`CheckError`] if the comparison itself is impossible; what it finds is in the report.
 pub fn check(
     view: &ArtifactView<'_>,
-    program: &Program,
+    chain: &Chain,
     samples: &[Vec<f32>],
 ) -> Result<CheckReport, CheckError> {
-    let (expected, found) = ((program.inputs(), program.outputs()), (view.inputs(), view.outputs()));
+    let (expected, found) = ((chain.inputs(), chain.outputs()), (view.inputs(), view.outputs()));
     if expected != found {
         return Err(CheckError::Shape { expected, found });
     }
@@ -150,7 +150,7 @@ pub fn check(
     let network = Network::new(&layers).map_err(ArtifactError::Network)?;
     let mut memory = vec![0.0; bounds::memory_len(&network, Method::CrownFull)];
     let mut judge = |(region, certificate): (Region<'_>, &RegionCertificate)| match &certificate.proof {
-        Some(proof) => match check_proof(program, &artifact.settings.spec, certificate, proof) {
+        Some(proof) => match check_proof(chain, &artifact.settings.spec, certificate, proof) {
             Ok(_) => CertificateCheck::Proved,
             Err(rejection) => CertificateCheck::Rejected(rejection),
         },
@@ -162,15 +162,15 @@ pub fn check(
     let certificates = view.regions().zip(&artifact.certificates).map(&mut judge).collect();
     Ok(CheckReport {
         canonical: artifact.emit()? == view.bytes(),
-        same_network: same_constants(&artifact.program, program),
+        same_network: same_constants(&artifact.chain, chain),
         samples: samples.len(),
-        mismatch: compare(program, &layers, samples),
+        mismatch: compare(chain, &layers, samples),
         certificates,
     })
 }
 
 /// Equal layer by layer, −0 and 0 told apart.
-fn same_constants(a: &Program, b: &Program) -> bool {
+fn same_constants(a: &Chain, b: &Chain) -> bool {
     let digest = super::artifact::network_digest;
     matches!((digest(a), digest(b)), (Ok(a), Ok(b)) if a == b)
 }

@@ -4,7 +4,7 @@
 //! bit for bit.
 #![expect(clippy::assign_op_pattern, reason = "spelled out as the contract states it")]
 
-use crate::program::{OwnedAffine, Program};
+use crate::chain::{Chain, OwnedAffine};
 
 fn dense(weights: &[f32], bias: &[f32], x: &[f32]) -> Vec<f32> {
     let n = x.len();
@@ -31,10 +31,10 @@ fn dense(weights: &[f32], bias: &[f32], x: &[f32]) -> Vec<f32> {
 ///
 /// # Panics
 /// If `input` is not `[inputs]`.
-pub fn forward(program: &Program, input: &[f32]) -> Vec<f32> {
-    assert_eq!(input.len(), program.inputs(), "input has the shape [inputs]");
+pub fn forward(chain: &Chain, input: &[f32]) -> Vec<f32> {
+    assert_eq!(input.len(), chain.inputs(), "input has the shape [inputs]");
     let mut x = input.to_vec();
-    for layer in program.layers() {
+    for layer in chain.layers() {
         let mut z = match &layer.affine {
             OwnedAffine::Dense { weights, bias, .. } => dense(weights, bias, &x),
             OwnedAffine::Scale { scale, shift } => {

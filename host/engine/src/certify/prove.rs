@@ -9,7 +9,7 @@ use certus_core::proof::Meaning;
 use super::artifact::OwnedSpec;
 use super::region::RegionCertificate;
 use super::region_proof::{check_proof, violations};
-use crate::program::Program;
+use crate::chain::Chain;
 use crate::property::{Case, Disjunct, InputBox, Property, Row, Witness};
 use crate::search::Silent;
 use crate::verify::{Reason, Settings, Verdict, verify};
@@ -35,7 +35,7 @@ pub enum Outcome {
 /// # Panics
 /// If a slice is not `[inputs]`, or the claim does not fit `spec` and the outputs.
 pub fn prove_region(
-    program: &Program,
+    chain: &Chain,
     spec: &OwnedSpec,
     claim: Claim,
     (lower, upper): (&[f32], &[f32]),
@@ -43,16 +43,16 @@ pub fn prove_region(
     stop: &AtomicBool,
 ) -> Outcome {
     let centre: Vec<f32> = lower.iter().zip(upper).map(|(l, u)| 0.5 * l + 0.5 * u).collect();
-    let margin = margin_at(program, spec, claim, &centre);
+    let margin = margin_at(chain, spec, claim, &centre);
     if margin.is_nan() || margin <= 0.0 {
-        return Outcome::Refuted(Witness { output: program.eval_f32(&centre), input: centre });
+        return Outcome::Refuted(Witness { output: chain.eval_f32(&centre), input: centre });
     }
     let mut last = Outcome::Unknown(Reason::Rounding);
     for promise in PROMISES {
         let bound = (promise * margin).max(f32::MIN_POSITIVE);
         let settings = Settings { timeout, threads, meaning: Meaning::RealAndF32, ..Settings::default() };
-        let property = property(program, spec, claim, bound, (lower, upper));
-        match verify(program, &property, &settings, stop, &Silent).verdict {
+        let property = property(chain, spec, claim, bound, (lower, upper));
+        match verify(chain, &property, &settings, stop, &Silent).verdict {
             Verdict::Holds(mut proofs) => {
                 let mut certificate = RegionCertificate {
                     lower: lower.to_vec(),
@@ -63,14 +63,14 @@ pub fn prove_region(
                     proof: None,
                 };
                 let proof = proofs.swap_remove(0);
-                if check_proof(program, spec, &certificate, &proof).is_ok() {
+                if check_proof(chain, spec, &certificate, &proof).is_ok() {
                     certificate.proof = Some(proof);
                     return Outcome::Proved(Box::new(certificate));
                 }
             }
             // It breaks the promise, not always the claim: then a lower promise may hold.
             Verdict::Violated(witness) => {
-                if margin_at(program, spec, claim, &witness.input) <= 0.0 {
+                if margin_at(chain, spec, claim, &witness.input) <= 0.0 {
                     return Outcome::Refuted(witness);
                 }
             }
@@ -81,13 +81,7 @@ pub fn prove_region(
 }
 
 /// The certificate's violations on its box as a property.
-fn property(
-    program: &Program,
-    spec: &OwnedSpec,
-    claim: Claim,
-    bound: f32,
-    region: (&[f32], &[f32]),
-) -> Property {
+fn property(chain: &Chain, spec: &OwnedSpec, claim: Claim, bound: f32, region: (&[f32], &[f32])) -> Property {
     let widen = |x: &[f32]| x.iter().copied().map(f64::from).collect();
     let region = InputBox {
         lower: widen(region.0),
@@ -95,7 +89,7 @@ fn property(
         witness_lower: region.0.to_vec(),
         witness_upper: region.1.to_vec(),
     };
-    let disjuncts: Vec<Disjunct> = violations(spec, claim, bound, program.outputs())
+    let disjuncts: Vec<Disjunct> = violations(spec, claim, bound, chain.outputs())
         .into_iter()
         .map(|v| {
             let row = Row { coefficients: v.coefficients, rhs_lower: v.rhs, rhs_upper: v.rhs, strict: false };
@@ -103,13 +97,13 @@ fn property(
         })
         .collect();
     assert!(!disjuncts.is_empty(), "the claim fits the specification");
-    Property { inputs: program.inputs(), outputs: program.outputs(), cases: vec![Case { region, disjuncts }] }
+    Property { inputs: chain.inputs(), outputs: chain.outputs(), cases: vec![Case { region, disjuncts }] }
 }
 
 /// Smallest row of the claim at a point, as the device computes the outputs.
-fn margin_at(program: &Program, spec: &OwnedSpec, claim: Claim, point: &[f32]) -> f32 {
-    let y = program.eval_f32(point);
-    let rows = violations(spec, claim, 0.0, program.outputs());
+fn margin_at(chain: &Chain, spec: &OwnedSpec, claim: Claim, point: &[f32]) -> f32 {
+    let y = chain.eval_f32(point);
+    let rows = violations(spec, claim, 0.0, chain.outputs());
     let value = |v: &super::region_proof::Violation| {
         v.coefficients.iter().zip(&y).map(|(c, y)| c * f64::from(*y)).sum::<f64>() - v.rhs
     };

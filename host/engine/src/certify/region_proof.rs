@@ -12,7 +12,7 @@ use certus_core::proof::{
 
 use super::artifact::OwnedSpec;
 use super::region::RegionCertificate;
-use crate::program::Program;
+use crate::chain::Chain;
 
 /// One way to violate a certificate: `coefficients · y ≤ rhs`.
 #[derive(Clone, Debug, PartialEq)]
@@ -68,14 +68,14 @@ fn difference_up(a: f64, b: f64) -> f64 {
 /// [`Rejection`] of the first step that does not hold; [`Rejection::Shape`] if the certificate does not
 /// fit the network or the specification.
 pub fn check_proof(
-    program: &Program,
+    chain: &Chain,
     spec: &OwnedSpec,
     certificate: &RegionCertificate,
     proof: &[u8],
 ) -> Result<Stats, Rejection> {
-    let layers = program.core_layers();
+    let layers = chain.core_layers();
     let network = Network::new(&layers).map_err(|_| Rejection::Shape)?;
-    let violations = violations(spec, certificate.claim, certificate.bound, program.outputs());
+    let violations = violations(spec, certificate.claim, certificate.bound, chain.outputs());
     if violations.is_empty() {
         return Err(Rejection::Shape);
     }
@@ -110,17 +110,17 @@ fn meaning(meanings: Meanings) -> Meaning {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{OwnedAffine, OwnedLayer};
+    use crate::chain::{OwnedAffine, OwnedLayer};
 
     /// `y = (x, −x)` through a ReLU layer that loses nothing on `[1, 2]`.
-    fn program() -> Program {
+    fn chain() -> Chain {
         let dense = |rows, cols, weights: &[f32]| OwnedAffine::Dense {
             rows,
             cols,
             weights: weights.to_vec(),
             bias: vec![0.0; rows],
         };
-        Program::new(vec![
+        Chain::new(vec![
             OwnedLayer { affine: dense(1, 1, &[1.0]), relu: true },
             OwnedLayer { affine: dense(2, 1, &[1.0, -1.0]), relu: false },
         ])
@@ -143,7 +143,7 @@ mod tests {
     fn a_bound_below_the_smallest_margin_is_proved_and_one_above_it_is_not() {
         // The margin is 2x, at least 2 on [1, 2].
         let check = |spec: &OwnedSpec, claim, bound| {
-            check_proof(&program(), spec, &certificate(claim, bound), &leaf(1))
+            check_proof(&chain(), spec, &certificate(claim, bound), &leaf(1))
         };
         assert!(check(&OwnedSpec::ArgMax, Claim::Class(0), 1.999).is_ok());
         assert_eq!(
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn bytes_that_are_no_proof_are_rejected() {
         let check = |bytes: &[u8]| {
-            check_proof(&program(), &OwnedSpec::ArgMax, &certificate(Claim::Class(0), 1.0), bytes)
+            check_proof(&chain(), &OwnedSpec::ArgMax, &certificate(Claim::Class(0), 1.0), bytes)
         };
         assert!(check(&leaf(1)).is_ok());
         for bytes in [&[][..], &[3], &[9; 40], &[1; 40], &[2; 40], &[3, 0, 0, 0, 0]] {

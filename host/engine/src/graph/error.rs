@@ -251,5 +251,5 @@ pub enum Fault {
     },
     /// The lowered layers are outside what the core takes.
     #[error("lowered network: {0}")]
-    Program(#[from] ShapeError),
+    Chain(#[from] ShapeError),
 }

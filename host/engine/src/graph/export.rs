@@ -9,26 +9,26 @@ use super::onnx::{
     AttributeProto, DataType, DimProto, GraphProto, NodeProto, OnnxModel, OperatorSetId, ShapeProto,
     TensorProto, TensorType, TypeProto, ValueInfo,
 };
+use crate::chain::{Chain, OwnedAffine};
 use crate::file;
-use crate::program::{OwnedAffine, Program};
 
 /// Operator set of exported models; old enough for every runtime, new enough for every operator used.
 const OPERATOR_SET: i64 = 13;
 /// Container version that goes with it.
 const IR_VERSION: i64 = 7;
 
-/// Writes `program` as an ONNX model to `path`, all or nothing; [`super::load_program`] reads it back equal.
+/// Writes `program` as an ONNX model to `path`, all or nothing; [`super::load_chain`] reads it back equal.
 ///
 /// # Errors
 /// [`LoadError::File`].
-pub fn write_onnx(program: &Program, path: &Path) -> Result<(), LoadError> {
-    Ok(file::write_atomic(path, &to_onnx(program).to_bytes())?)
+pub fn write_onnx(chain: &Chain, path: &Path) -> Result<(), LoadError> {
+    Ok(file::write_atomic(path, &to_onnx(chain).to_bytes())?)
 }
 
 /// `program` as an ONNX model with input `input` `[1, inputs]` and output `output` `[1, outputs]`.
-pub fn to_onnx(program: &Program) -> OnnxModel {
+pub fn to_onnx(chain: &Chain) -> OnnxModel {
     let mut graph = Exporter { graph: GraphProto::default(), current: "input".into() };
-    for (index, layer) in program.layers().iter().enumerate() {
+    for (index, layer) in chain.layers().iter().enumerate() {
         graph.affine(index, &layer.affine);
         if layer.relu {
             graph.node(index, "Relu", &[]);
@@ -39,8 +39,8 @@ pub fn to_onnx(program: &Program) -> OnnxModel {
         last.output = vec!["output".into()];
     }
     graph.name = Some("certus".into());
-    graph.input = vec![value("input", program.inputs())];
-    graph.output = vec![value("output", program.outputs())];
+    graph.input = vec![value("input", chain.inputs())];
+    graph.output = vec![value("output", chain.outputs())];
     OnnxModel {
         ir_version: Some(IR_VERSION),
         producer_name: Some("certus".into()),

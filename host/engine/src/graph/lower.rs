@@ -4,7 +4,7 @@
 //! none yet; a product element by element is a [`OwnedAffine::Scale`] layer of its own (so input
 //! normalisation comes out as layer 0). The chain over the reals therefore *is* the network over the reals.
 
-use crate::program::{OwnedAffine, OwnedLayer, Program};
+use crate::chain::{Chain, OwnedAffine, OwnedLayer};
 
 use super::error::{Fault, LoadError, Name};
 use super::network::{Network, Node, Value, ValueId};
@@ -15,20 +15,20 @@ impl Network {
     /// The network as a chain of affine layers with ReLU.
     ///
     /// # Errors
-    /// [`Fault::Lowering`] names the node that such a chain cannot hold, [`Fault::Program`] a layer that is
+    /// [`Fault::Lowering`] names the node that such a chain cannot hold, [`Fault::Chain`] a layer that is
     /// too wide for the rounding argument.
-    pub fn lower(&self) -> Result<Program, LoadError> {
-        self.lower_to_program().map_err(|fault| LoadError::content(&self.file, fault))
+    pub fn lower(&self) -> Result<Chain, LoadError> {
+        self.lower_to_chain().map_err(|fault| LoadError::content(&self.file, fault))
     }
 
-    fn lower_to_program(&self) -> Result<Program, Fault> {
+    fn lower_to_chain(&self) -> Result<Chain, Fault> {
         // A wider layer is refused by the core; refuse it before its constants are made.
         let too_wide = |v: &&Value| v.constant.is_none() && v.len() > WIDTH_MAX;
         if let Some(value) = self.values.iter().find(too_wide) {
             let shape = value.shape.iter().map(|d| *d as u64).collect();
             return Err(Fault::TooLarge { value: Name(value.name.clone()), shape, limit: WIDTH_MAX });
         }
-        let mut chain = Chain { layers: Vec::new(), open: None, width: self.input().len(), constants: 0 };
+        let mut chain = Builder { layers: Vec::new(), open: None, width: self.input().len(), constants: 0 };
         let mut current = self.input_id();
         for node in self.nodes() {
             let at = At { network: self, node, current };
@@ -40,7 +40,7 @@ impl Network {
             }
             current = node.output;
         }
-        Ok(Program::new(chain.finish())?)
+        Ok(Chain::new(chain.finish())?)
     }
 }
 
@@ -48,7 +48,7 @@ impl Network {
 const WIDTH_MAX: usize = certus_core::round::K_MAX - 1;
 
 /// Layers under construction.
-struct Chain {
+struct Builder {
     layers: Vec<OwnedLayer>,
     /// The last affine map, as long as a bias or ReLU may still join it.
     open: Option<Open>,
@@ -63,7 +63,7 @@ struct Open {
     has_bias: bool,
 }
 
-impl Chain {
+impl Builder {
     fn close(&mut self, relu: bool) {
         self.layers.extend(self.open.take().map(|o| OwnedLayer { affine: o.affine, relu }));
     }
@@ -132,7 +132,7 @@ impl<'a> At<'a> {
         }
     }
 
-    fn lower_into(&self, chain: &mut Chain) -> Result<(), Fault> {
+    fn lower_into(&self, chain: &mut Builder) -> Result<(), Fault> {
         let computed = self.node.inputs.iter().filter(|i| self.constant(**i).is_none()).count();
         if computed == 0 {
             return Err(self.refuse("has only constant operands; fold constants before export"));
@@ -203,7 +203,7 @@ impl<'a> At<'a> {
 
     /// `alpha · x·B' + beta · C`: the factors go into the constants where that is exact, else `alpha` becomes
     /// a scale layer.
-    fn gemm(&self, chain: &mut Chain, alpha: f32, beta: f32, trans_b: bool) -> Result<(), Fault> {
+    fn gemm(&self, chain: &mut Builder, alpha: f32, beta: f32, trans_b: bool) -> Result<(), Fault> {
         let ((a, _), (_, b)) = (self.operand(0), self.operand(1));
         let b = b.ok_or_else(|| self.refuse("B must be constant; export the weights as initializers"))?;
         let k = a.shape[1];

@@ -1,7 +1,7 @@
-//! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Program`].
+//! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Chain`].
 //!
 //! Stages are types: [`OnnxModel`] (parsed bytes) → [`Network`] (operators in topological order, shapes
-//! known) → [`Program`] (chain of layers). Constants pass through all of them unrounded.
+//! known) → [`Chain`] (chain of layers). Constants pass through all of them unrounded.
 
 mod error;
 mod eval;
@@ -29,7 +29,7 @@ pub use onnx::OnnxModel;
 pub use ops::{Op, SUPPORTED};
 pub use tensor::{ELEMENTS_MAX, TensorData};
 
-use crate::{Program, file};
+use crate::{Chain, file};
 
 /// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
 const LIMIT_BYTES: u64 = 1 << 31;
@@ -47,7 +47,7 @@ pub fn load_network(path: &Path) -> Result<Network, LoadError> {
 ///
 /// # Errors
 /// [`LoadError`], naming file and node or tensor.
-pub fn load_program(path: &Path) -> Result<Program, LoadError> {
+pub fn load_chain(path: &Path) -> Result<Chain, LoadError> {
     load_network(path)?.lower()
 }
 

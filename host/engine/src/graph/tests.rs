@@ -80,7 +80,7 @@ fn import(model: &OnnxModel) -> Result<Network, LoadError> {
     parse_onnx_bytes(&model.to_bytes(), "net.onnx")
 }
 
-fn lower(model: &OnnxModel) -> Program {
+fn lower(model: &OnnxModel) -> Chain {
     import(model).unwrap().lower().unwrap()
 }
 
@@ -361,7 +361,7 @@ fn every_truncation_and_every_flipped_byte_is_survived() {
 }
 
 /// Programs as training and export give them: any layer kinds in any order, signed zeros and subnormals.
-fn programs() -> impl Strategy<Value = Program> {
+fn programs() -> impl Strategy<Value = Chain> {
     let number = prop_oneof![
         4 => -4.0f32..4.0,
         1 => prop::sample::select(vec![0.0, -0.0, 1.0, f32::from_bits(1), 3e38]),
@@ -384,29 +384,29 @@ fn programs() -> impl Strategy<Value = Program> {
             };
             OwnedLayer { affine, relu }
         };
-        Program::new(layers.into_iter().map(build).collect()).unwrap()
+        Chain::new(layers.into_iter().map(build).collect()).unwrap()
     })
 }
 
 proptest! {
     #[test]
-    fn a_written_program_loads_back_the_same(program in programs()) {
+    fn a_written_program_loads_back_the_same(chain in programs()) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("net.onnx");
-        write_onnx(&program, &path).unwrap();
-        let back = load_program(&path).unwrap();
-        prop_assert_eq!(&back, &program);
+        write_onnx(&chain, &path).unwrap();
+        let back = load_chain(&path).unwrap();
+        prop_assert_eq!(&back, &chain);
         // Equality of floats does not see the sign of a zero; Debug does.
-        prop_assert_eq!(format!("{back:?}"), format!("{program:?}"));
+        prop_assert_eq!(format!("{back:?}"), format!("{chain:?}"));
     }
 
     #[test]
-    fn lowering_keeps_the_function(program in programs(), x in prop::collection::vec(-2.0f64..2.0, 4)) {
+    fn lowering_keeps_the_function(chain in programs(), x in prop::collection::vec(-2.0f64..2.0, 4)) {
         // The graph is evaluated operator by operator by its own code; products and sums are the same
         // reals, so f64 differs only by rounding, relative to the sum of magnitudes.
-        let network = parse_onnx_bytes(&to_onnx(&program).to_bytes(), "t").unwrap();
-        let x = &x[..program.inputs()];
-        let magnitude = program.layers().iter().fold(2.0f64, |m, l| match &l.affine {
+        let network = parse_onnx_bytes(&to_onnx(&chain).to_bytes(), "t").unwrap();
+        let x = &x[..chain.inputs()];
+        let magnitude = chain.layers().iter().fold(2.0f64, |m, l| match &l.affine {
             OwnedAffine::Dense { weights, bias, .. } =>
                 m * (1.0 + weights.iter().map(|w| f64::from(w.abs())).sum::<f64>())
                     + bias.iter().map(|b| f64::from(b.abs())).sum::<f64>(),
@@ -414,7 +414,7 @@ proptest! {
                 m * (1.0 + scale.iter().map(|w| f64::from(w.abs())).sum::<f64>())
                     + shift.iter().map(|b| f64::from(b.abs())).sum::<f64>(),
         });
-        for (a, b) in network.eval(x).iter().zip(program.eval_f64(x)) {
+        for (a, b) in network.eval(x).iter().zip(chain.eval_f64(x)) {
             prop_assert!((a - b).abs() <= 1e-12 * magnitude, "{} {}", a, b);
         }
     }

@@ -22,7 +22,7 @@ pub use error::{Place, Problem, PropertyError, Word};
 pub use vnnlib::parse_vnnlib_str;
 pub use witness::{Witness, check_witness, parse_witness};
 
-use crate::Program;
+use crate::Chain;
 
 /// Cap on a VNN-LIB file, unpacked, bytes.
 const LIMIT_BYTES: u64 = 1 << 29;
@@ -42,8 +42,8 @@ impl Property {
     ///
     /// # Errors
     /// [`Problem::Network`] if not.
-    pub fn check_against(&self, program: &Program) -> Result<(), PropertyError> {
-        let sides = [("inputs", program.inputs(), self.inputs), ("outputs", program.outputs(), self.outputs)];
+    pub fn check_against(&self, chain: &Chain) -> Result<(), PropertyError> {
+        let sides = [("inputs", chain.inputs(), self.inputs), ("outputs", chain.outputs(), self.outputs)];
         for (what, expected, found) in sides {
             if expected != found {
                 return Err(PropertyError::whole(Problem::Network { what, expected, found }));

@@ -10,7 +10,7 @@ use super::error::{Problem, PropertyError};
 use super::linear::Variable;
 use super::sexpr::{Item, Reader};
 use super::{InputBox, Property, Row};
-use crate::Program;
+use crate::Chain;
 
 /// A counterexample: an input of the network, and what the network says there (meaning `F32`).
 #[derive(Clone, Debug, PartialEq)]
@@ -29,13 +29,13 @@ pub struct Witness {
 ///
 /// # Rounding
 /// None: rows are evaluated exactly over the outputs as computed, so `Some` is a fact about these outputs.
-pub fn check_witness(program: &Program, property: &Property, input: &[f32]) -> Option<Witness> {
+pub fn check_witness(chain: &Chain, property: &Property, input: &[f32]) -> Option<Witness> {
     assert_eq!(input.len(), property.inputs, "input has the shape [inputs]");
     let mut cases = property.cases.iter().filter(|c| c.region.contains(input)).peekable();
     cases.peek()?;
-    let output = program.eval_f32(input);
+    let output = chain.eval_f32(input);
     let as_f64 = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-    let (output_f32, output_f64) = (as_f64(&output), program.eval_f64(&as_f64(input)));
+    let (output_f32, output_f64) = (as_f64(&output), chain.eval_f64(&as_f64(input)));
     let violates =
         |case: &super::Case, y: &[f64]| case.disjuncts.iter().any(|d| d.rows.iter().all(|r| r.holds(y)));
     let found = cases.any(|case| violates(case, &output_f32) && violates(case, &output_f64));
@@ -181,10 +181,10 @@ mod tests {
     use crate::{OwnedAffine, OwnedLayer};
 
     /// `y = (x₀ + x₁, x₀ − x₁)`.
-    fn program() -> Program {
+    fn chain() -> Chain {
         let affine =
             OwnedAffine::Dense { rows: 2, cols: 2, weights: vec![1.0, 1.0, 1.0, -1.0], bias: vec![0.0; 2] };
-        Program::new(vec![OwnedLayer { affine, relu: false }]).unwrap()
+        Chain::new(vec![OwnedLayer { affine, relu: false }]).unwrap()
     }
 
     fn property(assert: &str) -> Property {
@@ -198,7 +198,7 @@ mod tests {
     fn a_witness_lies_in_the_decimal_box_and_obeys_strictness() {
         let equal = property("(>= Y_1 0)");
         let strict = property("(> Y_1 0)");
-        let check = |p: &Property, x: [f32; 2]| check_witness(&program(), p, &x).is_some();
+        let check = |p: &Property, x: [f32; 2]| check_witness(&chain(), p, &x).is_some();
         assert!(check(&equal, [0.0625, 0.0625]) && !check(&strict, [0.0625, 0.0625]));
         assert!(check(&strict, [0.0625f32.next_up(), 0.0625]));
         // The float nearest to 0.1 is above it.
@@ -216,9 +216,9 @@ mod tests {
             p
         };
         let x = [big, small];
-        assert!(check_witness(&program(), &wide("(<= Y_0 1)"), &x).is_none());
-        assert!(check_witness(&program(), &wide("(> Y_0 1)"), &x).is_none());
-        assert!(check_witness(&program(), &wide("(>= Y_0 1)"), &x).is_some());
+        assert!(check_witness(&chain(), &wide("(<= Y_0 1)"), &x).is_none());
+        assert!(check_witness(&chain(), &wide("(> Y_0 1)"), &x).is_none());
+        assert!(check_witness(&chain(), &wide("(>= Y_0 1)"), &x).is_some());
     }
 
     #[test]

@@ -12,7 +12,7 @@ mod relu_split;
 mod shared;
 
 use crate::bounds::crown::Scratch;
-use crate::program::Program;
+use crate::chain::Chain;
 use crate::property::{Property, Witness};
 use crate::search::{Budget, Progress};
 use certus_core::proof::Meaning;
@@ -119,21 +119,17 @@ pub struct Report {
 /// # Panics
 /// If the property's inputs or outputs are not the program's ([`Property::check_against`]).
 pub fn verify(
-    program: &Program,
+    chain: &Chain,
     property: &Property,
     settings: &Settings,
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Report {
-    assert_eq!(
-        (program.inputs(), program.outputs()),
-        (property.inputs, property.outputs),
-        "the property fits"
-    );
+    assert_eq!((chain.inputs(), chain.outputs()), (property.inputs, property.outputs), "the property fits");
     let budget = Budget::new(settings.timeout, stop);
     let mut stats = Stats::default();
     let mut proofs = Vec::with_capacity(property.cases.len());
-    let parts = problem::Parts::new(program);
+    let parts = problem::Parts::new(chain);
     for case in &property.cases {
         let problem = CaseProblem::new(&parts, property, case, settings.meaning);
         match decide(&problem, settings, &budget, progress, &mut stats) {

@@ -1,8 +1,8 @@
 //! One case of a property, in the forms that search, attack and checker read.
 
 use crate::bounds::{Net, Spec};
+use crate::chain::Chain;
 use crate::device::ProofKernel;
-use crate::program::Program;
 use crate::property::{Case, Property, Row};
 use certus_core::Layer;
 use certus_core::proof::{self, Meaning};
@@ -11,7 +11,7 @@ use certus_core::proof::{self, Meaning};
 #[derive(Debug)]
 pub struct Parts<'p> {
     /// The program.
-    pub program: &'p Program,
+    pub chain: &'p Chain,
     /// Its layers for the core.
     pub layers: Vec<Layer<'p>>,
     /// Its form for the search.
@@ -22,10 +22,10 @@ pub struct Parts<'p> {
 
 impl<'p> Parts<'p> {
     /// Packs `program`.
-    pub fn new(program: &'p Program) -> Self {
-        let layers = program.core_layers();
+    pub fn new(chain: &'p Chain) -> Self {
+        let layers = chain.core_layers();
         let kernel = ProofKernel::new(&layers);
-        Self { program, net: Net::new(program), layers, kernel }
+        Self { chain, net: Net::new(chain), layers, kernel }
     }
 }
 
@@ -72,7 +72,7 @@ impl<'a> CaseProblem<'a> {
 
     /// Calls `body` with the problem as the checker reads it.
     pub fn with_proof_problem<R>(&self, body: impl FnOnce(&proof::Problem<'_>) -> R) -> R {
-        let network = certus_core::Network::new(&self.parts.layers).expect("checked by Program::new");
+        let network = certus_core::Network::new(&self.parts.layers).expect("checked by Chain::new");
         let disjuncts: Vec<&[proof::Row<'_>]> = self.rows.iter().map(Vec::as_slice).collect();
         body(&proof::Problem { network, disjuncts: &disjuncts, meaning: self.meaning })
     }

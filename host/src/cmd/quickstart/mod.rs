@@ -42,13 +42,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let emit = |source: EmitError| Error::Emit { path: files::artifact(&args.out), source };
 
     let example = Example::load().map_err(|e| Error::Bundle(e.to_string()))?;
-    let network = run::network_facts(&example.program);
+    let network = run::network_facts(&example.chain);
     print::network(&network, out)?;
     let (verdicts, witnesses) = decide_properties(&example)?;
     print::verdicts(&verdicts, out)?;
     let (regions, certificates) = certify(&example);
     let file = CertificateFile {
-        network: network_digest(&example.program).map_err(emit)?,
+        network: network_digest(&example.chain).map_err(emit)?,
         spec: OwnedSpec::ArgMax,
         certificates: certificates.clone(),
     };
@@ -92,7 +92,7 @@ fn decide_properties(example: &Example) -> Result<(Vec<PropertyResult>, Vec<Name
     let (mut verdicts, mut witnesses) = (Vec::new(), Vec::new());
     for (index, property) in PROPERTIES.iter().enumerate() {
         bar.at(index);
-        let (result, witness) = prove::decide(&example.program, property, interrupt::stop_flag())?;
+        let (result, witness) = prove::decide(&example.chain, property, interrupt::stop_flag())?;
         witnesses.extend(witness.map(|witness| (result.name.clone(), witness)));
         verdicts.push(result);
     }
@@ -110,8 +110,8 @@ fn certify(example: &Example) -> (RegionResults, Vec<certus::engine::certify::Re
             bar.at(done);
         }
     };
-    let states = prove::certify_states(&example.program, &example.states, stop, &done);
-    let corridors = prove::certify_corridors(&example.program, &example.trajectory, stop);
+    let states = prove::certify_states(&example.chain, &example.states, stop, &done);
+    let corridors = prove::certify_corridors(&example.chain, &example.trajectory, stop);
     let results = RegionResults {
         tried: states.len(),
         proved_level: states.iter().map(|s| s.level).collect(),

@@ -20,7 +20,7 @@ fn results() -> Results {
         seconds: 0.012,
     };
     Results {
-        network: run::network_facts(&example.program),
+        network: run::network_facts(&example.chain),
         verdicts: vec![
             verdict("one_bound", Outcome::Holds { leaves: 1, proof_bytes: 10 }),
             verdict("many_leaves", Outcome::Holds { leaves: 12_345, proof_bytes: 67_890 }),

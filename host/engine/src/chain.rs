@@ -50,13 +50,13 @@ impl OwnedLayer {
 
 /// A checked chain of layers.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Program {
+pub struct Chain {
     layers: Vec<OwnedLayer>,
     inputs: usize,
     outputs: usize,
 }
 
-impl Program {
+impl Chain {
     /// Checks that `layers` form a network: shapes chain, constants are finite, widths are in range.
     ///
     /// # Errors
@@ -85,7 +85,7 @@ impl Program {
 
     /// The same layers for the core; `Network::new(&layers)` succeeds on them.
     pub fn core_layers(&self) -> Vec<Layer<'_>> {
-        self.layers.iter().map(|l| l.as_core().expect("checked by Program::new")).collect()
+        self.layers.iter().map(|l| l.as_core().expect("checked by Chain::new")).collect()
     }
 
     /// The meaning `F32`: the device's forward pass, bit for bit.
@@ -94,7 +94,7 @@ impl Program {
     /// If `input` is not `[inputs]`.
     pub fn eval_f32(&self, input: &[f32]) -> Vec<f32> {
         let layers = self.core_layers();
-        let network = Network::new(&layers).expect("checked by Program::new");
+        let network = Network::new(&layers).expect("checked by Chain::new");
         let mut scratch = vec![0.0; certus_core::infer::forward_scratch_len(&network)];
         let mut output = vec![0.0; self.outputs];
         certus_core::infer::forward(&network, input, &mut scratch, &mut output)
