@@ -4,7 +4,8 @@
 use std::ops::{Add, Mul, Sub};
 
 use super::network::{Network, Node, Value};
-use super::ops::{self, Op};
+use super::ops::{Binary, Op, Unary};
+use super::shapes;
 
 /// Numbers to evaluate in: `f32` or `f64`.
 pub trait Number:
@@ -44,20 +45,21 @@ impl Network {
             Operand { shape: &self.value(id).shape, data }
         };
         let output = &self.value(node.output).shape;
-        match node.op {
-            Op::Add => zip(&operand(0), &operand(1), output, |a, b| a + b),
-            Op::Sub => zip(&operand(0), &operand(1), output, |a, b| a - b),
-            Op::Mul => zip(&operand(0), &operand(1), output, |a, b| a * b),
+        match node.op.clone() {
+            Op::Binary(Binary::Add) => zip(&operand(0), &operand(1), output, |a, b| a + b),
+            Op::Binary(Binary::Sub) => zip(&operand(0), &operand(1), output, |a, b| a - b),
+            Op::Binary(Binary::Mul) => zip(&operand(0), &operand(1), output, |a, b| a * b),
             Op::MatMul => matmul(&operand(0), &operand(1)),
-            Op::Gemm { alpha, beta, trans_b } => {
+            Op::Gemm { alpha, beta, trans_a: _, trans_b } => {
                 let c = (node.inputs.len() == 3).then(|| operand(2));
                 gemm(alpha, beta, trans_b, &operand(0), &operand(1), c.as_ref(), output)
             }
-            Op::Relu => {
+            Op::Unary(Unary::Relu) => {
                 let zero = T::default();
                 operand(0).data.iter().map(|z| if *z < zero { zero } else { *z }).collect()
             }
             Op::Reshape => operand(0).data.to_vec(),
+            other => unreachable!("import gives no {other:?}"),
         }
     }
 }
@@ -68,16 +70,16 @@ struct Operand<'a, T> {
 }
 
 fn zip<T: Number>(a: &Operand<'_, T>, b: &Operand<'_, T>, output: &[usize], f: impl Fn(T, T) -> T) -> Vec<T> {
-    let (i, j) = (ops::broadcast_indices(a.shape, output), ops::broadcast_indices(b.shape, output));
+    let (i, j) = (shapes::broadcast_indices(a.shape, output), shapes::broadcast_indices(b.shape, output));
     i.into_iter().zip(j).map(|(i, j)| f(a.data[i], b.data[j])).collect()
 }
 
 fn matmul<T: Number>(a: &Operand<'_, T>, b: &Operand<'_, T>) -> Vec<T> {
-    let sizes = ops::matmul(a.shape, b.shape).expect("shapes were checked by import");
+    let sizes = shapes::matmul(a.shape, b.shape).expect("shapes were checked by import");
     let (m, k, n) = (sizes.m, sizes.k, sizes.n);
     let batch_of = |shape: &[usize]| {
         let own = &shape[..shape.len().saturating_sub(2)];
-        ops::broadcast_indices(own, &sizes.batch)
+        shapes::broadcast_indices(own, &sizes.batch)
     };
     let mut out = Vec::with_capacity(sizes.output.iter().product());
     for (p, q) in batch_of(a.shape).into_iter().zip(batch_of(b.shape)) {
@@ -102,7 +104,8 @@ fn gemm<T: Number>(
     output: &[usize],
 ) -> Vec<T> {
     let (m, n, k) = (output[0], output[1], a.shape[1]);
-    let summand = c.map(|c| ops::broadcast_indices(c.shape, output).into_iter().map(|i| c.data[i]).collect());
+    let summand =
+        c.map(|c| shapes::broadcast_indices(c.shape, output).into_iter().map(|i| c.data[i]).collect());
     let summand: Vec<T> = summand.unwrap_or_else(|| vec![T::default(); m * n]);
     let mut out = Vec::with_capacity(m * n);
     for i in 0..m {

@@ -8,9 +8,10 @@ use super::error::{Fault, Name};
 use super::network::{Network, Node, Value, ValueId};
 use super::node::{OpenNode, node_name};
 use super::onnx::{DataType, GraphProto, NodeProto, OnnxModel, TypeProto, ValueInfo, is_onnx_domain};
-use super::ops::{self, Op};
+use super::ops::{self, Binary, Op, Unary};
 use super::order::order;
 use super::reshape::{flatten, reshape, squeeze};
+use super::shapes;
 use super::tensor::{Tensor, checked_shape};
 
 /// First version of the operator set in which the operators mean what they mean here (broadcasting).
@@ -138,7 +139,7 @@ impl Builder<'_> {
                 let [input] = self.operands(&node, "1")?;
                 self.floats_only(&node, &[input])?;
                 let shape = self.values[input.0].shape.clone();
-                self.push(&node, Op::Relu, vec![input], output, shape)
+                self.push(&node, Op::Unary(Unary::Relu), vec![input], output, shape)
             }
             "Flatten" | "Identity" | "Reshape" | "Squeeze" | "Unsqueeze" => self.add_reshape(&node, output),
             other => Err(unsupported(other.to_string())),
@@ -191,7 +192,7 @@ impl Builder<'_> {
         let wide: Vec<u64> = shape.iter().map(|d| *d as u64).collect();
         let shape = checked_shape(&Name(output.clone()), &wide)?;
         let output = self.add_value(Value { name: output, shape, constant: None })?;
-        self.nodes.push(Node { name: node.name.0.clone(), op, inputs, output });
+        self.nodes.push(Node { name: node.name.0.clone(), operator: node.operator, op, inputs, output });
         Ok(())
     }
 
@@ -202,16 +203,16 @@ impl Builder<'_> {
         let (op, shape, rule) = match node.operator {
             "MatMul" => (
                 Op::MatMul,
-                ops::matmul(&left, &right).map(|s| s.output),
+                shapes::matmul(&left, &right).map(|s| s.output),
                 "columns of the first must be rows of the second",
             ),
             other => {
                 let op = match other {
-                    "Add" => Op::Add,
-                    "Sub" => Op::Sub,
-                    _ => Op::Mul,
+                    "Add" => Op::Binary(Binary::Add),
+                    "Sub" => Op::Binary(Binary::Sub),
+                    _ => Op::Binary(Binary::Mul),
                 };
-                (op, ops::broadcast(&left, &right), "aligned at the last, dimensions must be equal or 1")
+                (op, shapes::broadcast(&left, &right), "aligned at the last, dimensions must be equal or 1")
             }
         };
         let shape = shape.ok_or_else(|| node.shapes(left, right, rule))?;
@@ -236,10 +237,10 @@ impl Builder<'_> {
             ([m, k], [l, n]) if !trans_b && k == l => (*m, *n),
             (a, b) => return Err(node.shapes(a.to_vec(), b.to_vec(), rule)),
         };
-        if inputs.len() == 3 && ops::broadcast(&shape(2), &[m, n]).as_deref() != Some(&[m, n]) {
+        if inputs.len() == 3 && shapes::broadcast(&shape(2), &[m, n]).as_deref() != Some(&[m, n]) {
             return Err(node.shapes(vec![m, n], shape(2), "C must broadcast to [M, N]"));
         }
-        self.push(node, Op::Gemm { alpha, beta, trans_b }, inputs, output, vec![m, n])
+        self.push(node, Op::Gemm { alpha, beta, trans_a: false, trans_b }, inputs, output, vec![m, n])
     }
 
     /// Reshape, Flatten, Squeeze, Unsqueeze, Identity.

@@ -8,7 +8,8 @@ use crate::chain::{Chain, OwnedAffine, OwnedLayer};
 
 use super::error::{Fault, LoadError, Name};
 use super::network::{Network, Node, Value, ValueId};
-use super::ops::{self, Op};
+use super::ops::{Binary, Op, Unary};
+use super::shapes;
 use super::tensor::ELEMENTS_MAX;
 
 impl Network {
@@ -127,7 +128,7 @@ impl<'a> At<'a> {
     fn refuse(&self, problem: &str) -> Fault {
         Fault::Lowering {
             node: Name(self.node.name.clone()),
-            operator: self.node.op.name(),
+            operator: self.node.operator,
             problem: problem.to_string(),
         }
     }
@@ -144,13 +145,16 @@ impl<'a> At<'a> {
             return Err(self.refuse("reads a value that another node reads too, which a chain of layers cannot hold; only chains are verified so far"));
         }
         match self.node.op {
+            Op::Gemm { trans_a: true, .. } => {
+                return Err(self.refuse("transA is not supported; transpose the operand before export"));
+            }
             Op::Reshape => {}
-            Op::Relu => chain.relu(),
+            Op::Unary(Unary::Relu) => chain.relu(),
             Op::MatMul => chain.push(self.matmul()?, false),
-            Op::Gemm { alpha, beta, trans_b } => self.gemm(chain, alpha, beta, trans_b)?,
-            Op::Add => chain.add(self.elementwise_constant()?.0),
-            Op::Mul => chain.scale(self.elementwise_constant()?.0, None),
-            Op::Sub => {
+            Op::Gemm { alpha, beta, trans_b, .. } => self.gemm(chain, alpha, beta, trans_b)?,
+            Op::Binary(Binary::Add) => chain.add(self.elementwise_constant()?.0),
+            Op::Binary(Binary::Mul) => chain.scale(self.elementwise_constant()?.0, None),
+            Op::Binary(Binary::Sub) => {
                 let (constant, is_left) = self.elementwise_constant()?;
                 if is_left {
                     chain.scale(vec![-1.0; constant.len()], Some(constant));
@@ -158,6 +162,7 @@ impl<'a> At<'a> {
                     chain.add(constant.iter().map(|c| -c).collect());
                 }
             }
+            _ => return Err(self.refuse("is no layer of a chain of affine layers with ReLU")),
         }
         Ok(())
     }
@@ -185,14 +190,14 @@ impl<'a> At<'a> {
                 self.refuse("repeats the computed value by broadcasting; reshape the constant instead")
             );
         }
-        let indices = ops::broadcast_indices(&value.shape, &output.shape);
+        let indices = shapes::broadcast_indices(&value.shape, &output.shape);
         Ok((indices.into_iter().map(|i| data[i]).collect(), is_left))
     }
 
     fn matmul(&self) -> Result<OwnedAffine, Fault> {
         let one_row = || self.refuse("multiplies several rows or columns; export the model with batch 1");
         let ((left, left_constant), (right, right_constant)) = (self.operand(0), self.operand(1));
-        let sizes = ops::matmul(&left.shape, &right.shape).expect("shapes were checked by import");
+        let sizes = shapes::matmul(&left.shape, &right.shape).expect("shapes were checked by import");
         let (m, k, n) = (sizes.m, sizes.k, sizes.n);
         match (left_constant, right_constant) {
             (Some(w), _) if right.len() == k && w.len() == m * k => Ok(dense(m, k, w.to_vec())),
@@ -237,7 +242,7 @@ impl<'a> At<'a> {
         let (value, data) = self.operand(2);
         let data =
             data.ok_or_else(|| self.refuse("C must be constant; export the bias as an initializer"))?;
-        Ok(Some(ops::broadcast_indices(&value.shape, &[1, n]).into_iter().map(|i| data[i]).collect()))
+        Ok(Some(shapes::broadcast_indices(&value.shape, &[1, n]).into_iter().map(|i| data[i]).collect()))
     }
 }
 

@@ -15,9 +15,11 @@ mod ops;
 mod order;
 mod reshape;
 mod scan;
+mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod window;
 
 use std::path::Path;
 
@@ -26,8 +28,10 @@ pub use eval::Number;
 pub use export::{to_onnx, write_onnx};
 pub use network::{Network, Node, Value, ValueId};
 pub use onnx::OnnxModel;
-pub use ops::{Op, SUPPORTED};
+pub use ops::{Binary, Op, Reduce, SUPPORTED, Unary};
+pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
 pub use tensor::{ELEMENTS_MAX, TensorData};
+pub use window::{PADDING, Window};
 
 use crate::{Chain, file};
 

@@ -66,6 +66,8 @@ impl Value {
 pub struct Node {
     /// Its name in the file; that of its output if it has none.
     pub name: String,
+    /// Its operator in the file, for messages.
+    pub operator: &'static str,
     /// What it computes.
     pub op: Op,
     /// What it reads.
