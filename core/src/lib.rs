@@ -34,6 +34,7 @@ pub mod bounds;
 pub mod infer;
 pub mod layer;
 pub mod monitor;
+pub mod program;
 pub mod proof;
 pub mod round;
 

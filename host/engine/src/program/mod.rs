@@ -13,22 +13,14 @@ mod affine;
 mod build;
 mod error;
 mod eval;
-mod function;
+mod tables;
 
 pub use affine::{Affine, Constants, Conv, Map, Sparse, Term};
 pub use build::Builder;
+pub use certus_core::program::{Function, Slot, ZERO};
 pub use error::ProgramError;
 pub use eval::Float;
-pub use function::Function;
-
-/// What is read: the input (0) or the result of a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Slot(pub usize);
-
-impl Slot {
-    /// The input of the program.
-    pub const INPUT: Self = Self(0);
-}
+pub use tables::Tables;
 
 /// One step of a program.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,9 +74,6 @@ pub enum Operation {
         indices: Vec<u32>,
     },
 }
-
-/// The index of an [`Operation::Index`] whose output is the constant 0.
-pub const ZERO: u32 = u32::MAX;
 
 /// Lists of indices, one per output, stored one after the other.
 #[derive(Clone, Debug, PartialEq, Eq)]

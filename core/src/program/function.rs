@@ -2,6 +2,7 @@
 
 /// A function of one real number.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Function {
     /// `max(x, 0)`.
     Relu,
