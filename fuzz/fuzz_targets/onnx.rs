@@ -8,10 +8,10 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     let Ok(network) = parse_onnx_bytes(bytes, "fuzz") else { return };
-    let Ok(chain) = network.lower() else { return };
+    let Ok(chain) = network.to_chain() else { return };
     if chain.layers().len() <= 16 && width(&chain) <= 256 {
         compare(&network, &chain);
-        let back = parse_onnx_bytes(&to_onnx(&chain).to_bytes(), "back").and_then(|n| n.lower());
+        let back = parse_onnx_bytes(&to_onnx(&chain).to_bytes(), "back").and_then(|n| n.to_chain());
         assert_eq!(format!("{:?}", back.expect("what export writes, import reads")), format!("{chain:?}"));
     }
 });

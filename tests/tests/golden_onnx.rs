@@ -63,7 +63,7 @@ fn read_golden(file: &Path) -> Golden {
 fn check_network(root: &Path, golden: &Golden) -> Result<bool, LoadError> {
     let name = &golden.onnx;
     let network = graph::load_network(&root.join("benchmarks").join(name))?;
-    let program = network.lower().ok();
+    let program = network.to_chain().ok();
     assert_eq!(network.input().len(), golden.input_shape.iter().product::<usize>(), "{name}");
     assert_eq!(network.output().len(), golden.output_shape.iter().product::<usize>(), "{name}");
     for Point { x, y } in &golden.points {

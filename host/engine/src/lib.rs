@@ -16,3 +16,4 @@ pub mod search;
 pub mod verify;
 
 pub use chain::{Chain, OwnedAffine, OwnedLayer};
+pub use program::Program;

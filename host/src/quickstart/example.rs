@@ -38,7 +38,7 @@ impl Example {
     pub fn load() -> Result<Self, ExampleError> {
         let features = bundle::FEATURES.len();
         Ok(Self {
-            chain: graph::parse_onnx_bytes(bundle::NETWORK, bundle::NETWORK_NAME)?.lower()?,
+            chain: graph::parse_onnx_bytes(bundle::NETWORK, bundle::NETWORK_NAME)?.to_chain()?,
             states: csv::parse_rows("states.csv", bundle::STATES, features)?,
             trajectory: csv::parse_rows("trajectory.csv", bundle::TRAJECTORY, features)?,
             track: csv::parse_rows("track.csv", bundle::TRACK, features + 2)?,

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use certus_core::ShapeError;
-
+use crate::chain::ChainError;
 use crate::file::FileError;
+use crate::program::ProgramError;
 
 /// Why a network could not be loaded, and where.
 #[derive(Debug, thiserror::Error)]
@@ -239,17 +239,20 @@ pub enum Fault {
         /// The input.
         input: Name,
     },
-    /// The graph is fine, but no chain of affine layers with ReLU.
+    /// The graph is fine, but this node cannot be lowered.
     #[error("node {node} ({operator}): {problem}")]
     Lowering {
         /// The node.
         node: Name,
         /// Its operator.
         operator: &'static str,
-        /// What a chain cannot hold, and the way out.
+        /// What a program cannot hold, and the way out.
         problem: String,
     },
-    /// The lowered layers are outside what the core takes.
+    /// The lowered steps form no program.
     #[error("lowered network: {0}")]
-    Chain(#[from] ShapeError),
+    Program(#[from] ProgramError),
+    /// The program is no chain of layers.
+    #[error("lowered network: {0}")]
+    Chain(#[from] ChainError),
 }

@@ -1,7 +1,7 @@
-//! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Chain`].
+//! Networks: ONNX import, the operator graph, reference evaluation, lowering to a [`crate::Program`].
 //!
 //! Stages are types: [`OnnxModel`] (parsed bytes) → [`Network`] (operators in topological order, shapes
-//! known) → [`Chain`] (chain of layers). Constants pass through all of them unrounded.
+//! known) → [`Program`] (five kinds of step) → [`Chain`], if it is a chain of layers. Constants pass through all of them unrounded.
 
 mod error;
 mod eval;
@@ -33,7 +33,7 @@ pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
 pub use tensor::{ELEMENTS_MAX, TensorData};
 pub use window::{PADDING, Window};
 
-use crate::{Chain, file};
+use crate::{Chain, Program, file};
 
 /// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
 const LIMIT_BYTES: u64 = 1 << 31;
@@ -51,8 +51,17 @@ pub fn load_network(path: &Path) -> Result<Network, LoadError> {
 ///
 /// # Errors
 /// [`LoadError`], naming file and node or tensor.
-pub fn load_chain(path: &Path) -> Result<Chain, LoadError> {
+pub fn load_program(path: &Path) -> Result<Program, LoadError> {
     load_network(path)?.lower()
+}
+
+/// Reads the ONNX network at `path` as a chain of layers.
+///
+/// # Errors
+/// [`LoadError`], naming file and node, tensor or step.
+pub fn load_chain(path: &Path) -> Result<Chain, LoadError> {
+    let chain = load_program(path)?.into_chain();
+    chain.map_err(|e| LoadError::content(&path.display().to_string(), e.into()))
 }
 
 /// Reads a network from plain ONNX bytes; `name` stands for the file in messages. External tensors are

@@ -82,14 +82,15 @@ impl Builder {
         let mut steps = self.steps;
         let mut keep = needed[1..].iter();
         steps.retain(|_| *keep.next().expect("one flag a step"));
-        steps.iter_mut().for_each(|s| s.operation.rename(&renamed));
+        steps.iter_mut().for_each(|s| s.operation.rename(|s| renamed[s.0]));
         Ok(Program { steps, sizes, output: renamed[output.0] })
     }
 }
 
 impl Operation {
-    fn rename(&mut self, renamed: &[Slot]) {
-        let new = |s: &mut Slot| *s = renamed[s.0];
+    /// Reads `new(slot)` in place of every slot.
+    pub(super) fn rename(&mut self, new: impl Fn(Slot) -> Slot) {
+        let new = |s: &mut Slot| *s = new(*s);
         match self {
             Self::Affine(affine) => affine.terms.iter_mut().for_each(|t| new(&mut t.input)),
             Self::Elementwise { input, .. } | Self::Max { input, .. } => new(input),

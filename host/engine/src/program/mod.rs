@@ -13,6 +13,7 @@ mod affine;
 mod build;
 mod error;
 mod eval;
+mod simplify;
 mod tables;
 
 pub use affine::{Affine, Constants, Conv, Map, Sparse, Term};
@@ -20,6 +21,7 @@ pub use build::Builder;
 pub use certus_core::program::{Function, Slot, ZERO};
 pub use error::ProgramError;
 pub use eval::Float;
+pub use simplify::simplify;
 pub use tables::Tables;
 
 /// One step of a program.
@@ -112,6 +114,10 @@ impl Program {
     /// The steps in order.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+    /// The steps, given away.
+    pub fn into_steps(self) -> Vec<Step> {
+        self.steps
     }
     /// Elements of the input.
     pub fn inputs(&self) -> usize {

@@ -1,7 +1,11 @@
-//! The program that bounds, proofs and the device read: a chain of affine layers with ReLU.
+//! The chain of affine layers with ReLU that today's proofs and devices read.
 //!
-//! [`crate::graph`] lowers an ONNX network to it without rounding any constant, so the program over the
+//! A [`crate::Program`] that is such a chain becomes one without rounding any constant, so the chain over the
 //! reals *is* the network over the reals. It owns what [`certus_core::Network`] borrows.
+
+mod from_program;
+
+pub use from_program::ChainError;
 
 use certus_core::{Dense, Layer, Network, Scale, ShapeError};
 
