@@ -12,6 +12,7 @@ pub mod file;
 pub mod graph;
 pub mod program;
 pub mod property;
+pub mod relax;
 pub mod search;
 pub mod verify;
 
