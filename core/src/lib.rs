@@ -31,6 +31,7 @@ extern crate std;
 
 pub mod artifact;
 pub mod bounds;
+pub mod elementary;
 pub mod infer;
 pub mod layer;
 pub mod monitor;
