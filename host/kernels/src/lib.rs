@@ -11,6 +11,8 @@
 //!
 //! `unsafe` lives here and in `engine/device`, nowhere else.
 
+pub mod gather;
+pub mod lanes;
 mod packed;
 pub mod relax;
 mod simd;

@@ -8,5 +8,6 @@
 pub mod alpha_beta;
 pub mod crown;
 mod net;
+pub mod program;
 
 pub use net::{Hidden, Net, Spec};
