@@ -9,10 +9,11 @@ use std::sync::Arc;
 use super::Region;
 use super::conv::{Lists, Way};
 use super::interval::Interval;
-use super::lines::{Kind, Planes, Relaxation, mccormick};
+use super::lines::{Kind, Planes, Relaxation};
 use super::memory::{BoundError, Memory, Pool};
 use super::prepare::{Linear, Node, Prepared, Product};
 use super::rows::{Rows, Support};
+use crate::relax::{product_start, relax_product};
 use certus_kernels::gather::DROP;
 use certus_kernels::lanes::{add_scaled, add_split, add_weighted, concretize, relax_row};
 
@@ -191,19 +192,17 @@ impl Known<'_> {
         let lanes = c.len();
         let alive = &self.alive[input];
         let mut marks = vec![false; alive.pos.len()];
-        for j in &rows.support.live {
-            for plane in [planes.lower[*j as usize], planes.upper[*j as usize]] {
-                plane.member.into_iter().for_each(|m| marks[m as usize] = true);
-            }
+        for j in rows.support.live.iter().map(|j| *j as usize) {
+            marks[planes.lower[j] as usize] = true;
+            planes.above(j).0.iter().for_each(|(m, _)| marks[*m as usize] = true);
         }
         let mut to = zeros(Support::marked(alive, &marks), lanes, worker)?;
         for (row, j) in rows.data.chunks_exact(lanes).zip(&rows.support.live) {
-            let (lower, upper) = (planes.lower[*j as usize], planes.upper[*j as usize]);
-            add_split(c, row, lower.constant, upper.constant);
-            for (member, plus, minus) in [(lower.member, 1.0, 0.0), (upper.member, 0.0, 1.0)] {
-                if let Some(m) = member {
-                    with_row(&mut to, m as usize, lanes, |to| add_split(to, row, plus, minus));
-                }
+            let (above, intercept) = planes.above(*j as usize);
+            add_split(c, row, 0.0, intercept);
+            with_row(&mut to, planes.lower[*j as usize] as usize, lanes, |to| add_split(to, row, 1.0, 0.0));
+            for (member, slope) in above {
+                with_row(&mut to, *member as usize, lanes, |to| add_split(to, row, 0.0, *slope));
             }
         }
         worker.pool.give(rows.data);
@@ -231,11 +230,12 @@ impl Known<'_> {
         let mut right = zeros(Support::marked(&self.alive[slots[1]], &marks[1]), lanes, worker)?;
         for (row, j) in rows.data.chunks_exact(lanes).zip(&rows.support.live) {
             for (x, y) in operands(j) {
-                let (below, above) =
-                    mccormick(self.intervals[slots[0]].at(x), self.intervals[slots[1]].at(y));
-                with_row(&mut left, x, lanes, |to| add_split(to, row, below[0], above[0]));
-                with_row(&mut right, y, lanes, |to| add_split(to, row, below[1], above[1]));
-                add_split(c, row, below[2], above[2]);
+                let [x_ends, y_ends] = [self.intervals[slots[0]].at(x), self.intervals[slots[1]].at(y)];
+                let planes = relax_product(x_ends.into(), y_ends.into(), product_start());
+                let (below, above) = (planes.lower, planes.upper);
+                with_row(&mut left, x, lanes, |to| add_split(to, row, below.left, above.left));
+                with_row(&mut right, y, lanes, |to| add_split(to, row, below.right, above.right));
+                add_split(c, row, below.intercept, above.intercept);
             }
         }
         worker.pool.give(rows.data);

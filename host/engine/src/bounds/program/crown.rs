@@ -100,7 +100,7 @@ pub fn bound(
 ) -> Result<Bounds, BoundError> {
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings, stop, memory: &memory };
-    let (known, complete) = job.intermediate(region);
+    let (known, complete) = job.intermediate(region)?;
     let rows = job.spec_rows(&known, spec, End::Input)?;
     Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
 }
@@ -116,7 +116,7 @@ pub fn interval_margin(net: &Prepared, region: Region<'_>, spec: &Spec) -> Resul
     let settings = Settings { intermediate: Intermediate::Interval, ..Settings::default() };
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings: &settings, stop: Stop::default(), memory: &memory };
-    let (known, complete) = job.intermediate(region);
+    let (known, complete) = job.intermediate(region)?;
     let rows = job.spec_rows(&known, spec, End::Interval)?;
     Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
 }
@@ -131,7 +131,7 @@ struct Job<'a> {
 
 impl<'a> Job<'a> {
     /// Intervals and relaxations of all slots, and whether none was given up.
-    fn intermediate<'r>(&self, region: Region<'r>) -> (Known<'r>, bool)
+    fn intermediate<'r>(&self, region: Region<'r>) -> Result<(Known<'r>, bool), BoundError>
     where
         'a: 'r,
     {
@@ -151,13 +151,13 @@ impl<'a> Job<'a> {
         for (slot, node) in net.nodes.iter().enumerate().skip(1) {
             let relaxation = match node {
                 Node::Elementwise { input, function } => {
-                    Some(lines::elementwise(*function, &known.intervals[*input]))
+                    Some(lines::elementwise(&net.names[slot], *function, &known.intervals[*input])?)
                 }
                 Node::Max { input, groups } => Some(lines::max(groups, &known.intervals[*input])),
                 Node::Product(_) => Some(Relaxation::Product),
                 _ => None,
             };
-            let interval = interval::step(node, net.sizes[slot], &known.intervals);
+            let interval = interval::step(&net.names[slot], node, net.sizes[slot], &known.intervals)?;
             known.alive.push(lines::alive(node, relaxation.as_ref(), net.sizes[slot]));
             known.relaxed.push(relaxation);
             known.intervals.push(interval);
@@ -165,7 +165,7 @@ impl<'a> Job<'a> {
                 complete &= self.tighten(&mut known, slot);
             }
         }
-        (known, complete)
+        Ok((known, complete))
     }
 
     /// Backward rows for the elements of `slot` that need them; false if some were given up.

@@ -1,7 +1,7 @@
 //! Interval arithmetic, one step at a time.
 
-use super::lines::image;
 use super::prepare::{Dense, Linear, Node, PackedConv, Product};
+use crate::relax::{RelaxError, image_into, product_image};
 use certus_kernels::lanes::dot_interval;
 
 /// Bounds of the elements of one slot, `[size]` each.
@@ -44,8 +44,8 @@ impl Ball {
 }
 
 /// The interval of what `node` gives; `known` holds those of the slots that it reads.
-pub(super) fn step(node: &Node, size: usize, known: &[Interval]) -> Interval {
-    match node {
+pub(super) fn step(name: &str, node: &Node, size: usize, known: &[Interval]) -> Result<Interval, RelaxError> {
+    Ok(match node {
         Node::Input | Node::Unused => Interval::default(),
         Node::Affine { terms, bias } => {
             let centre = bias.clone().unwrap_or_else(|| vec![0.0; size]);
@@ -57,7 +57,9 @@ pub(super) fn step(node: &Node, size: usize, known: &[Interval]) -> Interval {
         }
         Node::Elementwise { input, function } => {
             let x = &known[*input];
-            Interval::from_pairs(x.lower.iter().zip(&x.upper).map(|(l, u)| image(*function, *l, *u)))
+            let mut image = Interval { lower: vec![0.0; size], upper: vec![0.0; size] };
+            image_into(name, *function, (&x.lower, &x.upper), (&mut image.lower, &mut image.upper))?;
+            image
         }
         Node::Max { input, groups } => {
             let x = &known[*input];
@@ -74,7 +76,7 @@ pub(super) fn step(node: &Node, size: usize, known: &[Interval]) -> Interval {
             }
             None => (0.0, 0.0),
         })),
-    }
+    })
 }
 
 impl Product {
@@ -84,11 +86,8 @@ impl Product {
             (0..self.k).fold((0.0, 0.0), |(lower, upper), term| {
                 let (i, j) = self.operands(index, term);
                 let ([a, b], [c, d]) = (left.at(i), right.at(j));
-                let ends = [a * c, a * d, b * c, b * d];
-                (
-                    lower + ends.into_iter().fold(f32::INFINITY, f32::min),
-                    upper + ends.into_iter().fold(f32::NEG_INFINITY, f32::max),
-                )
+                let (l, u) = product_image((a, b), (c, d));
+                (lower + l, upper + u)
             })
         }))
     }

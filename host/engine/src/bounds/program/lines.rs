@@ -1,4 +1,4 @@
-//! The relaxation of each nonlinear step on given bounds of its operands.
+//! The relaxation of each nonlinear step on given bounds of its operands, from [`crate::relax`].
 
 use std::sync::Arc;
 
@@ -6,6 +6,7 @@ use super::interval::Interval;
 use super::prepare::Node;
 use super::rows::Support;
 use crate::program::{Function, Groups};
+use crate::relax::{LinesMut, RelaxError, max_lower, max_start, max_upper, relax_into};
 use certus_kernels::lanes::LinePair;
 
 /// What a backward pass does with one neuron.
@@ -30,105 +31,83 @@ pub(super) enum Relaxation {
     Product,
 }
 
-/// Below and above each output, a sparse linear function of the operand.
+/// Planes below and above the maximum of each group.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Planes {
-    pub(super) lower: Vec<Plane>,
-    pub(super) upper: Vec<Plane>,
+    /// Below, the member itself.
+    pub(super) lower: Vec<u32>,
+    /// Above, per group its intercept; its slopes are `upper[starts[i]..starts[i + 1]]`.
+    pub(super) intercept: Vec<f32>,
+    pub(super) starts: Vec<usize>,
+    /// Member and slope; slopes of 0 are left out.
+    pub(super) upper: Vec<(u32, f32)>,
 }
 
-/// `constant + x[member]`, or the constant alone.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Plane {
-    pub(super) member: Option<u32>,
-    pub(super) constant: f32,
+impl Planes {
+    /// The upper plane of output `i`: members with their slopes, and the intercept.
+    pub(super) fn above(&self, i: usize) -> (&[(u32, f32)], f32) {
+        (&self.upper[self.starts[i]..self.starts[i + 1]], self.intercept[i])
+    }
 }
 
 const ZERO: LinePair =
     LinePair { lower_slope: 0.0, lower_intercept: 0.0, upper_slope: 0.0, upper_intercept: 0.0 };
-const PASS: LinePair =
-    LinePair { lower_slope: 1.0, lower_intercept: 0.0, upper_slope: 1.0, upper_intercept: 0.0 };
+const PASS: LinePair = LinePair { lower_slope: 1.0, upper_slope: 1.0, ..ZERO };
 
-/// The adaptive lines of an elementwise step.
-pub(super) fn elementwise(function: Function, operand: &Interval) -> Relaxation {
-    let pairs: Vec<LinePair> =
-        operand.lower.iter().zip(&operand.upper).map(|(l, u)| line_pair(function, *l, *u)).collect();
-    let kinds = pairs
-        .iter()
-        .map(|p| match *p {
-            ZERO => Kind::Dead,
-            PASS => Kind::Pass,
-            _ => Kind::Lines,
+/// The lines of least area of an elementwise step.
+pub(super) fn elementwise(
+    name: &str,
+    function: Function,
+    operand: &Interval,
+) -> Result<Relaxation, RelaxError> {
+    let n = operand.lower.len();
+    let mut columns = [(); 4].map(|()| vec![0.0f32; n]);
+    let [lower_slope, lower_intercept, upper_slope, upper_intercept] = &mut columns;
+    let out = LinesMut { lower_slope, lower_intercept, upper_slope, upper_intercept };
+    relax_into(name, function, (&operand.lower, &operand.upper), None, out)?;
+    let [a, b, c, d] = columns;
+    let pairs: Vec<LinePair> = (0..n)
+        .map(|i| LinePair {
+            lower_slope: a[i],
+            lower_intercept: b[i],
+            upper_slope: c[i],
+            upper_intercept: d[i],
         })
         .collect();
-    Relaxation::Lines { pairs, kinds }
+    let kinds = pairs.iter().map(|p| kind(*p)).collect();
+    Ok(Relaxation::Lines { pairs, kinds })
 }
 
-fn line_pair(function: Function, lower: f32, upper: f32) -> LinePair {
-    match function {
-        Function::Relu => kinked(0.0, lower, upper),
-        Function::LeakyRelu { slope } if slope <= 1.0 => kinked(slope, lower, upper),
-        _ => {
-            let (lower_intercept, upper_intercept) = image(function, lower, upper);
-            LinePair { lower_slope: 0.0, lower_intercept, upper_slope: 0.0, upper_intercept }
-        }
+fn kind(pair: LinePair) -> Kind {
+    if pair == ZERO {
+        Kind::Dead
+    } else if pair == PASS {
+        Kind::Pass
+    } else {
+        Kind::Lines
     }
 }
 
-/// `max(slope·x, x)` with `slope ≤ 1`.
-fn kinked(slope: f32, lower: f32, upper: f32) -> LinePair {
-    if lower >= 0.0 {
-        return PASS;
-    }
-    if upper <= 0.0 {
-        return LinePair { lower_slope: slope, upper_slope: slope, ..ZERO };
-    }
-    let upper_slope = (upper - slope * lower) / (upper - lower);
-    let lower_slope = if upper > -lower { 1.0 } else { slope };
-    LinePair { lower_slope, lower_intercept: 0.0, upper_slope, upper_intercept: upper - upper_slope * upper }
-}
-
-/// Least and greatest value on an interval.
-pub(super) fn image(function: Function, lower: f32, upper: f32) -> (f32, f32) {
-    use crate::program::Float;
-    let (a, b) = (lower.apply(function), upper.apply(function));
-    match function {
-        Function::Abs if lower < 0.0 && upper > 0.0 => (0.0, a.max(b)),
-        Function::Power { exponent } if exponent % 2 == 0 && lower < 0.0 && upper > 0.0 => (0.0, a.max(b)),
-        Function::Sin | Function::Cos => (-1.0, 1.0),
-        _ => (a.min(b), a.max(b)),
-    }
-}
-
-/// Lower and upper plane of each group's maximum: the member of greatest lower bound; above, a member that no other can
-/// exceed, else the greatest upper bound.
+/// The planes of each group's maximum that are tightest at the centre.
 pub(super) fn max(groups: &Groups, operand: &Interval) -> Relaxation {
-    let mut planes = Planes::default();
+    let mut planes = Planes { starts: vec![0], ..Planes::default() };
+    let (mut lower, mut upper, mut slopes) = (Vec::new(), Vec::new(), Vec::new());
     for group in groups.iter() {
-        let best = |bound: &[f32]| {
-            group.iter().copied().reduce(|a, b| if bound[b as usize] > bound[a as usize] { b } else { a })
-        };
-        let lowest = best(&operand.lower);
-        let greatest = group.iter().fold(f32::NEG_INFINITY, |m, j| m.max(operand.upper[*j as usize]));
-        let dominates = lowest.filter(|first| {
-            group.iter().all(|j| j == first || operand.upper[*j as usize] <= operand.lower[*first as usize])
-        });
-        planes.lower.push(Plane { member: lowest, constant: 0.0 });
-        planes.upper.push(match dominates {
-            Some(_) => Plane { member: dominates, constant: 0.0 },
-            None => Plane { member: None, constant: greatest },
-        });
+        lower.clear();
+        upper.clear();
+        for j in group {
+            let [l, u] = operand.at(*j as usize);
+            lower.push(l);
+            upper.push(u);
+        }
+        slopes.clear();
+        slopes.resize(group.len(), 0.0);
+        planes.lower.push(group[max_lower(&lower, &upper)]);
+        planes.intercept.push(max_upper(&lower, &upper, max_start(&lower, &upper), &mut slopes));
+        planes.upper.extend(group.iter().copied().zip(slopes.iter().copied()).filter(|(_, s)| *s != 0.0));
+        planes.starts.push(planes.upper.len());
     }
     Relaxation::Planes(planes)
-}
-
-/// Coefficients of a plane on `x`, on `y`, and its constant.
-pub(super) type Plane2 = [f32; 3];
-
-/// McCormick's planes below and above `x·y`: both touch at the lower end of `x`.
-pub(super) fn mccormick(x: [f32; 2], y: [f32; 2]) -> (Plane2, Plane2) {
-    let (xl, [yl, yu]) = (x[0], y);
-    ([yl, xl, -xl * yl], [yu, xl, -xl * yu])
 }
 
 /// The neurons of a slot that may be something else than 0.

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Why there is no bound.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum BoundError {
     /// Not even one block of 16 lanes fits.
     #[error("a bound needs {needed} bytes at once, the limit is {limit}: raise `memory_limit`")]
@@ -13,6 +13,9 @@ pub enum BoundError {
         /// The limit, bytes.
         limit: usize,
     },
+    /// A nonlinear step has no relaxation on the bounds of its operand.
+    #[error(transparent)]
+    Relax(#[from] crate::relax::RelaxError),
     /// The stop flag was set or the deadline passed before a bound was found.
     #[error("bounding was stopped before it found anything")]
     Stopped,

@@ -9,6 +9,8 @@ use certus_kernels::gather::Panels;
 #[derive(Debug)]
 pub struct Prepared {
     pub(super) sizes: Vec<usize>,
+    /// Name of the step that gives each slot.
+    pub(super) names: Vec<String>,
     /// What gives each slot.
     pub(super) nodes: Vec<Node>,
     pub(super) output: usize,
@@ -174,6 +176,9 @@ impl Prepared {
             shapes: shapes(&nodes, &sizes),
             exact: exact(&nodes),
             relaxed: vec![false; nodes.len()],
+            names: std::iter::once("input".to_owned())
+                .chain(program.steps().iter().map(|s| s.name.clone()))
+                .collect(),
             sizes,
             nodes,
             output,
