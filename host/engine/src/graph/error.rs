@@ -84,10 +84,14 @@ pub enum Fault {
     #[error("holds no graph; fetch or export it again")]
     NoGraph,
     /// The operator set is too old or missing.
-    #[error("uses operator set {found}; export it with operator set 7 or later")]
+    #[error("uses operator set {found}; export it with an operator set from {first} to {last}")]
     OperatorSet {
         /// The version in the file; 0 if there is none.
         found: i64,
+        /// First version that is read.
+        first: i64,
+        /// Last version that is read.
+        last: i64,
     },
     /// Several inputs, or none.
     #[error("has {count} inputs ({names}); one is needed, so join or fix the others")]
@@ -114,14 +118,14 @@ pub enum Fault {
         problem: String,
     },
     /// An operator that is not read.
-    #[error("node {node}: operator {operator} is not supported; supported are {supported}")]
+    #[error("node {node}: operator {operator} is not supported; {way_out}")]
     Operator {
         /// The node.
         node: Name,
         /// Its operator, with the domain if that is not ONNX's own.
         operator: Name,
-        /// Those that are.
-        supported: &'static str,
+        /// What to do instead.
+        way_out: &'static str,
     },
     /// An operator with settings that are not read.
     #[error("node {node} ({operator}): {problem}")]
@@ -143,7 +147,7 @@ pub enum Fault {
         /// `inputs` or `outputs`.
         what: &'static str,
         /// How many are needed.
-        expected: &'static str,
+        expected: usize,
         /// How many there are.
         found: usize,
     },

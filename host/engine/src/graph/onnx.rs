@@ -94,6 +94,9 @@ pub struct AttributeProto {
     /// An integer.
     #[prost(int64, optional, tag = "3")]
     pub i: Option<i64>,
+    /// A word.
+    #[prost(bytes = "vec", optional, tag = "4")]
+    pub s: Option<Vec<u8>>,
     /// A tensor.
     #[prost(message, optional, tag = "5")]
     pub t: Option<TensorProto>,
@@ -120,6 +123,9 @@ pub struct TensorProto {
     /// Elements of type `f32`.
     #[prost(float, repeated, tag = "4")]
     pub float_data: Vec<f32>,
+    /// Elements of the smaller integer types, and the bits of half precision numbers.
+    #[prost(int32, repeated, tag = "5")]
+    pub int32_data: Vec<i32>,
     /// Elements of type `i64`.
     #[prost(int64, repeated, tag = "7")]
     pub int64_data: Vec<i64>,
@@ -205,30 +211,46 @@ pub struct DimProto {
 pub enum DataType {
     /// `f32`.
     Float,
-    /// `f64`.
-    Double,
+    /// `u8`.
+    Uint8,
+    /// `i8`.
+    Int8,
+    /// `i32`.
+    Int32,
     /// `i64`.
     Int64,
+    /// One byte, 0 or 1.
+    Bool,
+    /// IEEE half precision.
+    Float16,
+    /// `f64`.
+    Double,
+    /// The upper half of an `f32`.
+    Bfloat16,
 }
 
 impl DataType {
+    /// All of them with their numbers in `onnx.proto`.
+    const NUMBERS: [(Self, i32); 9] = [
+        (Self::Float, 1),
+        (Self::Uint8, 2),
+        (Self::Int8, 3),
+        (Self::Int32, 6),
+        (Self::Int64, 7),
+        (Self::Bool, 9),
+        (Self::Float16, 10),
+        (Self::Double, 11),
+        (Self::Bfloat16, 16),
+    ];
+
     /// The type with this number in `onnx.proto`, if it is read.
     pub fn from_number(number: i32) -> Option<Self> {
-        match number {
-            1 => Some(Self::Float),
-            7 => Some(Self::Int64),
-            11 => Some(Self::Double),
-            _ => None,
-        }
+        Self::NUMBERS.iter().find(|(_, n)| *n == number).map(|(t, _)| *t)
     }
 
     /// Its number in `onnx.proto`.
     pub fn number(self) -> i32 {
-        match self {
-            Self::Float => 1,
-            Self::Int64 => 7,
-            Self::Double => 11,
-        }
+        Self::NUMBERS.iter().find(|(t, _)| *t == self).map_or(0, |(_, n)| *n)
     }
 }
 

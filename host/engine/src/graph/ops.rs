@@ -243,7 +243,3 @@ pub enum Reduce {
     /// Logarithm of the sum of exponentials.
     LogSumExp,
 }
-
-/// The ONNX operators that import reads.
-pub const SUPPORTED: &str =
-    "Add, Constant, Flatten, Gemm, Identity, MatMul, Mul, Relu, Reshape, Squeeze, Sub, Unsqueeze";

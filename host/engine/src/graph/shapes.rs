@@ -62,6 +62,22 @@ pub fn broadcast_indices(shape: &[usize], output: &[usize]) -> Vec<usize> {
     indices
 }
 
+/// For each axis of `shape`, how far apart its elements are, row-major.
+pub fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for axis in (1..shape.len()).rev() {
+        strides[axis - 1] = strides[axis] * shape[axis];
+    }
+    strides
+}
+
+/// For each element of `shape`, row-major, the index of the element that it is reduced into when `axes` are.
+pub fn reduced_indices(shape: &[usize], axes: &[usize]) -> Vec<u32> {
+    let kept: Vec<usize> =
+        shape.iter().enumerate().map(|(a, d)| if axes.contains(&a) { 1 } else { *d }).collect();
+    broadcast_indices(&kept, shape).into_iter().map(|i| i as u32).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

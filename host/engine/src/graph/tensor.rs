@@ -32,6 +32,21 @@ pub enum TensorData {
     Int(Vec<i64>),
 }
 
+impl TensorData {
+    /// Elements.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Float(v) => v.len(),
+            Self::Int(v) => v.len(),
+        }
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
 impl Tensor {
     /// Reads `proto`; external data is looked for in `directory`, if there is one.
     ///
@@ -44,7 +59,7 @@ impl Tensor {
         let number = proto.data_type();
         let kind = DataType::from_number(number).ok_or_else(|| {
             let problem =
-                format!("has element type {number}; float (1), double (11) and int64 (7) are supported");
+                format!("has element type {number}; float (1), double (11), half precision (10, 16), integers (2, 3, 6, 7) and bool (9) are supported");
             Fault::Tensor { tensor: name.clone(), problem }
         })?;
         let source = Source::find(proto, &name, directory)?;
@@ -61,6 +76,25 @@ impl Tensor {
             }
             DataType::Int64 => {
                 TensorData::Int(source.elements(&name, count, &proto.int64_data, i64::from_le_bytes)?)
+            }
+            DataType::Int32 => {
+                let ints = source.elements(&name, count, &proto.int32_data, i32::from_le_bytes)?;
+                TensorData::Int(ints.into_iter().map(i64::from).collect())
+            }
+            DataType::Uint8 | DataType::Bool | DataType::Int8 => {
+                let signed = kind == DataType::Int8;
+                let widen: fn([u8; 1]) -> i32 =
+                    if signed { |[b]| i32::from(b as i8) } else { |[b]| i32::from(b) };
+                let ints = source.elements(&name, count, &proto.int32_data, widen)?;
+                TensorData::Int(ints.into_iter().map(i64::from).collect())
+            }
+            DataType::Float16 | DataType::Bfloat16 => {
+                let bits =
+                    source.elements(&name, count, &proto.int32_data, |b| i32::from(u16::from_le_bytes(b)))?;
+                let widen = if kind == DataType::Float16 { half } else { bfloat };
+                let values: Vec<f32> = bits.into_iter().map(|b| widen(b as u16)).collect();
+                check_finite(&name, values.iter().map(|v| f64::from(*v)))?;
+                TensorData::Float(values)
             }
         };
         Ok(Self { shape, data })
@@ -122,6 +156,12 @@ fn read_shape(name: &Name, dims: &[i64]) -> Result<Vec<usize>, Fault> {
         || Fault::Tensor { tensor: name.clone(), problem: format!("negative dimension in {dims:?}") };
     let shape =
         dims.iter().map(|d| u64::try_from(*d)).collect::<Result<Vec<_>, _>>().map_err(|_| problem())?;
+    // An operand that is left out may be written as a tensor without elements.
+    if shape.contains(&0) {
+        let others: Vec<u64> = shape.iter().copied().filter(|d| *d != 0).collect();
+        checked_shape(name, &others)?;
+        return Ok(shape.iter().map(|d| *d as usize).collect());
+    }
     checked_shape(name, &shape)
 }
 
@@ -154,6 +194,23 @@ fn check_finite(name: &Name, values: impl Iterator<Item = f64>) -> Result<(), Fa
         Some((index, value)) => Err(Fault::NonFinite { tensor: name.clone(), index, value }),
         None => Ok(()),
     }
+}
+
+/// The number that an IEEE half stands for; exact.
+fn half(bits: u16) -> f32 {
+    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
+    let (exponent, fraction) = (i32::from(bits >> 10 & 0x1f), f32::from(bits & 0x3ff));
+    match exponent {
+        0 => sign * fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => sign * f32::INFINITY,
+        31 => f32::NAN,
+        _ => sign * (1024.0 + fraction) * 2f32.powi(exponent - 25),
+    }
+}
+
+/// The number whose `f32` starts with these bits.
+fn bfloat(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
 }
 
 /// The same numbers as `f32`, if each is one.
@@ -263,7 +320,7 @@ mod tests {
         let refused = |proto: &TensorProto| Tensor::read(proto, None).unwrap_err().to_string();
         assert!(refused(&float(&[3], &[1.0])).contains("its shape asks for 3"));
         assert!(refused(&float(&[-1], &[1.0])).contains("negative dimension"));
-        assert!(refused(&float(&[0], &[])).contains("no elements"));
+        assert!(refused(&float(&[0], &[1.0])).contains("its shape asks for 0"));
         assert!(refused(&float(&[i64::MAX, i64::MAX], &[1.0])).contains("more than"));
         assert!(refused(&float(&[2], &[0.0, f32::NAN])).contains("element 1 is NaN"));
         let mut ragged = float(&[1], &[]);

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use super::error::{Fault, Name};
-use super::onnx::{AttributeProto, NodeProto};
-use super::tensor::{Tensor, TensorData};
+use super::super::error::{Fault, Name};
+use super::super::onnx::{AttributeProto, NodeProto};
+use super::super::tensor::{RANK_MAX, Tensor, TensorData};
 
 /// A node's name for messages: its own, else its first output's.
 pub(super) fn node_name(node: &NodeProto) -> Name {
@@ -15,13 +15,15 @@ pub(super) fn node_name(node: &NodeProto) -> Name {
 }
 
 /// A node whose operator is known.
-pub(super) struct OpenNode<'a> {
+pub struct OpenNode<'a> {
     /// The node as parsed.
     pub proto: &'a NodeProto,
     /// Its name for messages.
     pub name: Name,
     /// Its operator.
     pub operator: &'static str,
+    /// Version of the operator set.
+    pub operator_set: i64,
 }
 
 impl OpenNode<'_> {
@@ -29,7 +31,7 @@ impl OpenNode<'_> {
         Fault::Attribute { node: self.name.clone(), operator: self.operator, problem }
     }
 
-    pub fn arity(&self, what: &'static str, expected: &'static str, found: usize) -> Fault {
+    pub fn arity(&self, what: &'static str, expected: usize, found: usize) -> Fault {
         Fault::Arity { node: self.name.clone(), operator: self.operator, what, expected, found }
     }
 
@@ -37,11 +39,9 @@ impl OpenNode<'_> {
         Fault::Shapes { node: self.name.clone(), operator: self.operator, left, right, rule }
     }
 
-    pub fn single_output(&self) -> Result<&str, Fault> {
-        match self.proto.output.as_slice() {
-            [output] if !output.is_empty() => Ok(output),
-            outputs => Err(self.arity("outputs", "1", outputs.len())),
-        }
+    /// Name of output `index`, for values and messages.
+    pub fn value_name(&self, index: usize) -> &str {
+        self.proto.output.get(index).map_or("", String::as_str)
     }
 
     pub fn find(&self, name: &str) -> Option<&AttributeProto> {
@@ -71,6 +71,40 @@ impl OpenNode<'_> {
 
     pub fn ints(&self, name: &str) -> Option<Vec<i64>> {
         self.find(name).map(|a| a.ints.clone())
+    }
+
+    /// A setting that is one of several words.
+    pub fn word(&self, name: &str, default: &'static str) -> Result<&str, Fault> {
+        match self.find(name) {
+            None => Ok(default),
+            Some(a) => std::str::from_utf8(a.s.as_deref().unwrap_or_default())
+                .map_err(|_| self.attribute(format!("attribute `{name}` is no text"))),
+        }
+    }
+
+    /// Refuses a setting other than its default.
+    pub fn refuse_flag(&self, name: &str, way_out: &str) -> Result<(), Fault> {
+        if self.flag(name)? { Err(self.attribute(format!("`{name}` is set; {way_out}"))) } else { Ok(()) }
+    }
+
+    /// `axis` counted from the front of `rank` dimensions.
+    pub fn axis(&self, axis: i64, rank: usize) -> Result<usize, Fault> {
+        let at = if axis < 0 { axis.saturating_add(rank as i64) } else { axis };
+        let at = usize::try_from(at).ok().filter(|a| *a < rank);
+        at.ok_or_else(|| self.attribute(format!("axis {axis} of a value with {rank} dimensions")))
+    }
+
+    /// `axes` counted from the front, ascending, none twice.
+    pub fn axes(&self, axes: &[i64], rank: usize) -> Result<Vec<usize>, Fault> {
+        if axes.len() > RANK_MAX {
+            return Err(self.attribute(format!("has {} axes", axes.len())));
+        }
+        let mut found = axes.iter().map(|a| self.axis(*a, rank)).collect::<Result<Vec<_>, _>>()?;
+        found.sort_unstable();
+        if found.windows(2).any(|w| w[0] == w[1]) {
+            return Err(self.attribute(format!("names an axis twice in {axes:?}")));
+        }
+        Ok(found)
     }
 
     /// The value of a `Constant` node.

@@ -1,11 +1,54 @@
 //! Shapes that Flatten, Reshape, Squeeze and Unsqueeze give: the same elements, counted otherwise.
 
-use super::error::Fault;
+use super::super::error::Fault;
+use super::super::ops::Op;
+use super::super::tensor::RANK_MAX;
+use super::Builder;
 use super::node::OpenNode;
-use super::tensor::RANK_MAX;
+
+/// Flatten.
+pub(super) fn import_flatten(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
+    let input = builder.only_operand(node)?;
+    let shape = flatten(node, builder.shape(input))?;
+    builder.finish(node, Op::Reshape, vec![input], shape)
+}
+
+/// Reshape.
+pub(super) fn import_reshape(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
+    let [input, to] = builder.two_operands(node)?;
+    let shape = reshape(node, builder.shape(input), builder.ints(node, to)?)?;
+    builder.finish(node, Op::Reshape, vec![input], shape)
+}
+
+/// Squeeze and Unsqueeze.
+pub(super) fn import_squeeze(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
+    builder.at_most(node, 2)?;
+    let input = builder.operand(node, 0)?;
+    let axes = builder.optional_ints(node, 1)?.or_else(|| node.ints("axes"));
+    let shape = squeeze(node, builder.shape(input), axes, node.operator == "Unsqueeze")?;
+    builder.finish(node, Op::Reshape, vec![input], shape)
+}
+
+/// Identity: another name for the same value.
+pub(super) fn import_identity(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
+    let input = builder.only_operand(node)?;
+    builder.give(node, input)
+}
+
+/// Dropout: outside training another name for the same value.
+pub(super) fn import_dropout(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
+    builder.at_most(node, 3)?;
+    if let Some(training) = builder.optional(node, 2)?
+        && builder.int(node, training)? != 0
+    {
+        return Err(node.attribute("is in training mode; export the model in evaluation mode".into()));
+    }
+    let input = builder.operand(node, 0)?;
+    builder.give_first(node, input)
+}
 
 /// Dimensions before `axis` joined into one, the others into another.
-pub(super) fn flatten(node: &OpenNode<'_>, from: &[usize]) -> Result<Vec<usize>, Fault> {
+fn flatten(node: &OpenNode<'_>, from: &[usize]) -> Result<Vec<usize>, Fault> {
     let axis = node.int("axis", 1)?;
     let rank = from.len();
     let at = usize::try_from(if axis < 0 { axis.saturating_add(rank as i64) } else { axis });
@@ -16,8 +59,7 @@ pub(super) fn flatten(node: &OpenNode<'_>, from: &[usize]) -> Result<Vec<usize>,
 }
 
 /// The shape asked for; 0 keeps a dimension, −1 takes what is left.
-pub(super) fn reshape(node: &OpenNode<'_>, from: &[usize], to: Option<&[i64]>) -> Result<Vec<usize>, Fault> {
-    let to = to.ok_or_else(|| node.arity("inputs", "2", 1))?;
+fn reshape(node: &OpenNode<'_>, from: &[usize], to: &[i64]) -> Result<Vec<usize>, Fault> {
     let refuse =
         || node.attribute(format!("cannot give {from:?} the shape {:?}", &to[..to.len().min(RANK_MAX)]));
     let keep_zero = node.flag("allowzero")?;
@@ -45,7 +87,7 @@ pub(super) fn reshape(node: &OpenNode<'_>, from: &[usize], to: Option<&[i64]>) -
 
 /// Removes (Squeeze) or adds (Unsqueeze) dimensions of size 1; axes are an input or, in older models, an
 /// attribute.
-pub(super) fn squeeze(
+fn squeeze(
     node: &OpenNode<'_>,
     from: &[usize],
     axes: Option<Vec<i64>>,

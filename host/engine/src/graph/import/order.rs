@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use super::error::{Fault, Name};
-use super::network::ValueId;
+use super::super::error::{Fault, Name};
+use super::super::network::ValueId;
+use super::super::onnx::GraphProto;
 use super::node::node_name;
-use super::onnx::GraphProto;
 
 /// Indices of the nodes on which `output` depends, each after those it reads from.
 ///
