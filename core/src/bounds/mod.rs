@@ -38,6 +38,7 @@
 
 mod crown;
 mod ibp;
+pub mod program;
 
 use crate::layer::{Layer, Network};
 use core::fmt;

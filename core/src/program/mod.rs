@@ -29,12 +29,16 @@
 
 mod check;
 mod error;
+pub mod forward;
 mod function;
 mod map;
+pub mod plan;
+pub(crate) mod rows;
 
 pub use error::{Fault, ProgramError};
 pub use function::Function;
 pub use map::{Constants, Conv, Map, Sparse};
+pub use plan::{Place, Planned, Sizes};
 
 /// What is read: the input (0) or the result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

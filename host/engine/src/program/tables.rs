@@ -35,6 +35,20 @@ impl<'a> Tables<'a> {
     pub fn program(&self) -> core::Program<'_> {
         core::Program::new(self.inputs, &self.steps, &self.terms).expect("the owned program is checked")
     }
+    /// The program with a place for each slot, for the device's pass and bounds.
+    ///
+    /// # Errors
+    /// [`core::ProgramError`] if the device does not compute or bound a step.
+    pub fn plan<'p>(
+        &'p self,
+        places: &'p mut Vec<core::Place>,
+    ) -> Result<core::Planned<'p>, core::ProgramError> {
+        let program = self.program();
+        places.clear();
+        places.resize(program.slots(), core::Place::default());
+        let width = (0..program.slots()).map(|slot| program.size(Slot(slot))).max().unwrap_or(0);
+        core::Planned::new(program, places, &mut vec![0.0; width])
+    }
     /// The steps.
     pub fn steps(&self) -> &[CoreStep<'a>] {
         &self.steps

@@ -1,0 +1,253 @@
+//! The device's pass over programs against a second writing of its contract, and its bounds against exact rationals
+//! (`Real`) and that pass (`F32`), at epsilon 0 and tiny epsilon, where a missing rounding term shows.
+
+use certus_core::bounds::{Method, program as bounds};
+use certus_core::program::{forward, plan::Planned};
+use certus_engine::certify::naive::forward_program;
+use certus_engine::program::{Constants, Function, Map, Operation, Program, Slot, ZERO};
+use certus_tests::programs::random_program;
+use certus_tests::random::Random;
+use num_rational::BigRational;
+use num_traits::{Signed, Zero};
+
+fn exact(x: f32) -> BigRational {
+    BigRational::from_float(x).expect("finite")
+}
+
+/// The real number that a constant stands for in one of the networks that its error allows: the constant itself, or an
+/// end of the error's range, drawn for each constant.
+fn real(constants: &Constants, index: usize, random: &mut Random) -> BigRational {
+    let value = exact(constants.values[index]);
+    let error = constants.error.as_ref().map_or(0.0, |e| e[index]);
+    match random.below(3) {
+        0 => value,
+        1 => value + exact(error),
+        _ => value - exact(error),
+    }
+}
+
+fn real_function(function: Function, x: &BigRational) -> BigRational {
+    let limit = |lower: BigRational, upper: BigRational| x.clone().max(lower).min(upper);
+    match function {
+        Function::Relu => x.clone().max(BigRational::zero()),
+        Function::LeakyRelu { slope } => {
+            if x.is_negative() {
+                x * exact(slope)
+            } else {
+                x.clone()
+            }
+        }
+        Function::Clip { lower, upper } => limit(exact(lower), exact(upper)),
+        Function::Abs => x.abs(),
+        _ => panic!("no device function"),
+    }
+}
+
+/// Every slot over the rationals, in one of the networks that the constants' errors allow.
+fn exact_values(program: &Program, input: &[f32], random: &mut Random) -> Vec<Vec<BigRational>> {
+    let mut values = vec![input.iter().map(|x| exact(*x)).collect::<Vec<_>>()];
+    for (index, step) in program.steps().iter().enumerate() {
+        let len = program.size(Slot(index + 1));
+        let value = match &step.operation {
+            Operation::Affine(affine) => {
+                let mut sum: Vec<BigRational> = match &affine.bias {
+                    Some(bias) => (0..len).map(|i| real(bias, i, random)).collect(),
+                    None => vec![BigRational::zero(); len],
+                };
+                for term in &affine.terms {
+                    add_exact(&term.map, &values[term.input.0], &mut sum, random);
+                }
+                sum
+            }
+            Operation::Elementwise { input, function } => {
+                values[input.0].iter().map(|x| real_function(*function, x)).collect()
+            }
+            Operation::Max { input, groups } => {
+                let x = &values[input.0];
+                groups
+                    .iter()
+                    .map(|g| g.iter().map(|j| x[*j as usize].clone()).max().expect("a member"))
+                    .collect()
+            }
+            Operation::Index { inputs, indices } => {
+                let all: Vec<BigRational> = inputs.iter().flat_map(|s| values[s.0].clone()).collect();
+                let at = |i: &u32| if *i == ZERO { BigRational::zero() } else { all[*i as usize].clone() };
+                indices.iter().map(at).collect()
+            }
+            Operation::Product { .. } => panic!("no device step"),
+        };
+        values.push(value);
+    }
+    values
+}
+
+fn add_exact(map: &Map, x: &[BigRational], sum: &mut [BigRational], random: &mut Random) {
+    match map {
+        Map::Identity => sum.iter_mut().zip(x).for_each(|(s, x)| *s += x),
+        Map::Scale(scale) => {
+            sum.iter_mut().zip(x).enumerate().for_each(|(i, (s, x))| *s += real(scale, i, random) * x);
+        }
+        Map::Dense { count, rows, cols, weights } => {
+            for copy in 0..*count {
+                for i in 0..*rows {
+                    for j in 0..*cols {
+                        sum[copy * rows + i] += exact(weights[i * cols + j]) * &x[copy * cols + j];
+                    }
+                }
+            }
+        }
+        Map::Conv(conv) => conv.for_each(|o, i, w| sum[o] += exact(conv.weights[w]) * &x[i]),
+        Map::ConvTranspose(conv) => conv.for_each(|o, i, w| sum[i] += exact(conv.weights[w]) * &x[o]),
+        Map::Sparse(sparse) => {
+            sparse.for_each(|o, i, v| sum[o] += real(&sparse.values, v, random) * &x[i]);
+        }
+    }
+}
+
+/// A box of radius 0, 1e-7, 1e-3 or 0.3 around a point, and points in it, corners first.
+struct Case {
+    lower: Vec<f32>,
+    upper: Vec<f32>,
+    points: Vec<Vec<f32>>,
+}
+
+impl Case {
+    fn draw(inputs: usize, epsilon: f32, random: &mut Random) -> Self {
+        let centre: Vec<f32> = (0..inputs).map(|_| random.between(-2.0, 2.0)).collect();
+        let lower: Vec<f32> = centre.iter().map(|c| c - epsilon).collect();
+        let upper: Vec<f32> = centre.iter().map(|c| c + epsilon).collect();
+        let points = (0..4)
+            .map(|k| {
+                let ends = lower.iter().zip(&upper);
+                ends.map(|(l, u)| match (k < 2, random.below(2)) {
+                    (true, 0) => *l,
+                    (true, _) => *u,
+                    _ => random.between(*l, *u),
+                })
+                .collect()
+            })
+            .collect();
+        Self { lower, upper, points }
+    }
+}
+
+/// Runs `check` on the device's program, cases and values of many random programs.
+fn for_each_case(count: u64, mut check: impl FnMut(&str, &Program, &Planned<'_>, &Case, &mut Random)) {
+    for seed in 0..count {
+        let random = &mut Random::new(seed);
+        let steps = 1 + random.below(7);
+        let program = random_program(random, steps);
+        let tables = program.tables();
+        let mut places = Vec::new();
+        let planned = tables.plan(&mut places).expect("the device computes every step");
+        for epsilon in [0.0f32, 1e-7, 1e-3, 0.3] {
+            let case = Case::draw(program.inputs(), epsilon, random);
+            check(&format!("seed {seed}, epsilon {epsilon}"), &program, &planned, &case, random);
+        }
+    }
+}
+
+#[test]
+fn the_pass_over_a_program_has_the_stated_order() {
+    let (mut programs, mut in_place) = (0, 0);
+    for_each_case(300, |name, program, planned, case, _| {
+        let mut memory = vec![f32::NAN; forward::forward_memory_len(planned)];
+        let mut output = vec![f32::NAN; program.outputs()];
+        let sizes: usize = (0..program.slots()).map(|s| program.size(Slot(s))).sum();
+        in_place += usize::from(planned.sizes().arena < sizes);
+        programs += 1;
+        for x in &case.points {
+            forward::forward(planned, x, &mut memory, &mut output).expect("shapes fit");
+            let plain = forward_program(program, x).expect("a device program").pop().expect("an output");
+            let same = output.iter().zip(&plain).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "{name}: {output:?}, plainly {plain:?}");
+        }
+    });
+    assert!(in_place * 2 > programs, "places are shared in only {in_place} of {programs} programs");
+}
+
+#[test]
+fn every_kept_interval_holds_both_meanings() {
+    let mut unstable = 0usize;
+    for_each_case(120, |name, program, planned, case, random| {
+        for method in [Method::Crown, Method::CrownFull] {
+            let mut memory = vec![f32::NAN; bounds::memory_len(planned, method)];
+            bounds::prepare(planned, &case.lower, &case.upper, method, &mut memory).expect(name);
+            for x in &case.points {
+                let exact_values = exact_values(program, x, random);
+                let device = forward_program(program, x).expect("a device program");
+                for slot in 0..program.slots() {
+                    let Some((lower, upper)) = bounds::interval(planned, Slot(slot), &mut memory) else {
+                        continue;
+                    };
+                    unstable += lower.iter().zip(upper).filter(|(l, u)| **l < 0.0 && **u > 0.0).count();
+                    for (i, (l, u)) in lower.iter().zip(upper).enumerate() {
+                        let (real, device) = (&exact_values[slot][i], device[slot][i]);
+                        assert!(
+                            exact(*l) <= *real && *real <= exact(*u),
+                            "{name}, {method:?}: slot {slot}[{i}] Real"
+                        );
+                        assert!(*l <= device && device <= *u, "{name}, {method:?}: slot {slot}[{i}] F32");
+                    }
+                }
+            }
+        }
+    });
+    assert!(unstable > 3_000, "only {unstable} unstable values");
+}
+
+#[test]
+fn every_row_of_both_meanings_lies_above_its_bound() {
+    let mut finite = 0usize;
+    for_each_case(150, |name, program, planned, case, random| {
+        let row: Vec<f32> = (0..program.outputs()).map(|_| random.between(-2.0, 2.0)).collect();
+        let product =
+            |y: &[BigRational]| y.iter().zip(&row).fold(BigRational::zero(), |s, (y, c)| s + y * exact(*c));
+        for method in [Method::Ibp, Method::Crown, Method::CrownFull] {
+            let mut memory = vec![f32::NAN; bounds::memory_len(planned, method)];
+            bounds::prepare(planned, &case.lower, &case.upper, method, &mut memory).expect(name);
+            let bound = bounds::row_lower(planned, method, &row, &mut memory).expect(name);
+            finite += 1;
+            for x in &case.points {
+                let real = exact_values(program, x, random).pop().expect("an output");
+                assert!(exact(bound) <= product(&real), "{name}, {method:?}: Real");
+                let device = forward_program(program, x).expect("a device program").pop().expect("an output");
+                let device: Vec<BigRational> = device.iter().map(|y| exact(*y)).collect();
+                assert!(exact(bound) <= product(&device), "{name}, {method:?}: F32");
+            }
+        }
+    });
+    assert!(finite > 1_500);
+}
+
+/// At epsilon 0 all that separates a bound from the value is rounding: it must be small, or the terms are too large.
+#[test]
+fn at_a_point_the_bounds_are_off_by_rounding_only() {
+    for_each_case(300, |name, program, planned, case, _| {
+        if case.lower != case.upper {
+            return;
+        }
+        let row = vec![1.0f32; program.outputs()];
+        let value: f64 = forward_program(program, &case.lower)
+            .and_then(|mut v| v.pop())
+            .expect("an output")
+            .iter()
+            .map(|y| f64::from(*y))
+            .sum();
+        let scale: f64 = program
+            .eval_all(&case.lower.iter().map(|x| f64::from(*x)).collect::<Vec<_>>())
+            .iter()
+            .flatten()
+            .map(|x| x.abs())
+            .fold(1.0, f64::max);
+        for method in [Method::Ibp, Method::Crown, Method::CrownFull] {
+            let mut memory = vec![f32::NAN; bounds::memory_len(planned, method)];
+            bounds::prepare(planned, &case.lower, &case.upper, method, &mut memory).expect(name);
+            let bound = f64::from(bounds::row_lower(planned, method, &row, &mut memory).expect(name));
+            assert!(
+                bound <= value + 1e-4 * scale && bound > value - 1e-2 * scale,
+                "{name}, {method:?}: {bound} for {value}"
+            );
+        }
+    });
+}
