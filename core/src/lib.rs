@@ -37,6 +37,7 @@ pub mod layer;
 pub mod monitor;
 pub mod program;
 pub mod proof;
+pub mod relax;
 pub mod round;
 
 pub use artifact::{ArtifactError, ArtifactView};

@@ -86,6 +86,9 @@ pub fn exp_m1(x: f64) -> Interval {
     if x.abs() <= 0.35 {
         return Interval::around(x * series(x), ERROR);
     }
+    if x.is_nan() {
+        return Interval::ALL;
+    }
     let e = exp(x);
     Interval::new(down(e.lower - 1.0), up(e.upper - 1.0)).within(-1.0, f64::INFINITY)
 }
