@@ -17,12 +17,14 @@ mod interval;
 mod linear;
 mod lines;
 mod memory;
+mod points;
 mod prepare;
 mod rows;
 
 pub use crown::{Bounds, Intermediate, Settings, Spec, Stop, bound, interval_margin};
 pub use interval::Interval;
 pub use memory::{BoundError, Memory};
+pub use points::Points;
 pub use prepare::Prepared;
 
 /// Most lanes of a block: two AVX-512 vectors, so that the coefficients of a few hundred neurons stay in the level-1 cache.
