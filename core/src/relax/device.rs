@@ -12,7 +12,7 @@
 //! concave, so with any point `c` there `f(x) − s x ≤ f(c) − s c + (f′(c) − s)(x − c)`, and the computed slope `f̃′` is within `D` of
 //! `f′`: the last term is at most `(f̃′(c) − s + D)⁺(upper − c)` or `(s − f̃′(c) + D)⁺(c − x)`. The point 0 belongs to the right side. For the lower line by symmetry.
 //!
-//! *Source:* lines as in [`mod@super`]; slopes of least area by a fixed number of bisections for the tangent through an end.
+//! *Source:* Singh et al. 2019 and Zhang et al. 2018 (arXiv:1811.00866); slopes of least area by a fixed number of bisections for the tangent through an end.
 
 use crate::bounds::BoundError;
 use crate::elementary::{SIGMOID_ERROR, TANH_ERROR, sigmoid_f32, tanh_f32};
@@ -243,14 +243,14 @@ pub fn tanh_image(lower: f32, upper: f32) -> (f32, f32) {
     image(&TANH, lower, upper, -1.0)
 }
 
-/// The real values are within `E` of the device's at the ends, and both functions are monotone (the device's by the exhaustive
-/// test of [`crate::elementary::single`]) with values in `[floor, 1]`.
+/// The real function is monotone and within `E` of the device's: real values lie between `f̃(lower) − E` and `f̃(upper) + E`, the device's values within `E`
+/// of those (they need not be monotone), all in `[floor, 1]`.
 fn image(curve: &Curve, lower: f32, upper: f32, floor: f32) -> (f32, f32) {
-    let (a, b) = ((curve.value)(lower), (curve.value)(upper));
-    let (a, b) = ((a - curve.error).next_down(), (b + curve.error).next_up());
+    let error = 2.0 * curve.error;
+    let a = ((curve.value)(lower) - error).next_down();
+    let b = ((curve.value)(upper) + error).next_up();
     (if a > floor { a } else { floor }, if b < 1.0 { b } else { 1.0 })
 }
-
 /// The upper plane `slopes·x + intercept` of the maximum of a group with bounds `[lower, upper]`: writes the slopes and returns the intercept.
 /// A lower plane is any one member, for instance the one that [`max_lower`] names.
 ///

@@ -1,6 +1,6 @@
 //! Lines of `|x|`.
 //!
-//! Leaky ReLU of slope −1: below, a line through 0 with a free slope in `[−1, 1]`; above, the secant. See [`super::hull`].
+//! Leaky ReLU of slope −1: below, a line through 0 with a free slope in `[−1, 1]`; above, the secant. See `hull`.
 
 use super::hull::Graph;
 

@@ -1,6 +1,6 @@
 //! Lines of `min(max(x, floor), ceiling)`.
 //!
-//! Three straight pieces: the hull of its vertices, see [`super::hull`]. On an interval over both kinks the lower line turns about
+//! Three straight pieces: the hull of its vertices, see `hull`. On an interval over both kinks the lower line turns about
 //! `(floor, floor)` with a slope from 0 to that of the chord to the upper end, the upper one about `(ceiling, ceiling)`.
 
 use super::hull::Graph;

@@ -2,7 +2,7 @@
 //!
 //! For `0 ≤ α ≤ 1` convex, with a kink at 0. For other `α`, `f` (or `−f` if `α < 0`) is convex left of 0, turns down at 0 and goes on
 //! straight: the lower line is that of an S-shaped function, the upper one that of the graph's vertices
-//! (the chord of the convex part is its hull). See [`super::curve`] and [`super::hull`].
+//! (the chord of the convex part is its hull). See `curve` and `hull`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

@@ -1,6 +1,6 @@
 //! Lines of the Gauss error function.
 //!
-//! Convex up to 0, concave after: S-shaped, see [`super::curve`]. `f′ = 2/√π·exp(−x²)`, `f″ = −2x f′`.
+//! Convex up to 0, concave after: S-shaped, see `curve`. `f′ = 2/√π·exp(−x²)`, `f″ = −2x f′`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

@@ -1,6 +1,6 @@
 //! Lines of the exponential function.
 //!
-//! Convex: tangent below (alpha is its point), secant above, see [`super::curve`].
+//! Convex: tangent below (alpha is its point), secant above, see `curve`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

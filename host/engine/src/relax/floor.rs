@@ -1,6 +1,6 @@
 //! Lines of the greatest integer not above `x`.
 //!
-//! The hull of its graph, see [`super::hull`]. Jumps at the integers `k` in `(l, u]`: from `k − 1` to `k`. The lower sides of the
+//! The hull of its graph, see `hull`. Jumps at the integers `k` in `(l, u]`: from `k − 1` to `k`. The lower sides of the
 //! jumps lie on one straight line and so do the upper ones: the first and the last jump are all the hull needs.
 
 use super::hull::Graph;

@@ -1,6 +1,6 @@
 //! Lines of `min(max(slope·x + offset, 0), 1)`.
 //!
-//! Three straight pieces with kinks where `slope·x + offset` is 0 and 1: the hull of its vertices, see [`super::hull`].
+//! Three straight pieces with kinks where `slope·x + offset` is 0 and 1: the hull of its vertices, see `hull`.
 
 use super::hull::Graph;
 

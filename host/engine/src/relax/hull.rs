@@ -6,7 +6,7 @@
 //! between neighbours, and the line goes through the vertex that the two share. For ReLU that is the usual free slope.
 //! The upper line is that of `−f`, so its alpha 0 is the steepest slope.
 //!
-//! The line of least area is the edge over the centre of the interval (see [`super::curve`]); on a tie the one on the left,
+//! The line of least area is the edge over the centre of the interval (see `curve`); on a tie the one on the left,
 //! as in CROWN's rule for ReLU (slope 1 only if `upper > −lower`).
 
 use super::{Alpha, Line, Pair, line::Rate};

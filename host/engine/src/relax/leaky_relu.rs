@@ -1,6 +1,6 @@
 //! Lines of leaky ReLU: `x` where `x ≥ 0`, else `slope·x`.
 //!
-//! Two straight pieces: the hull of its vertices, see [`super::hull`]. Convex for `slope ≤ 1`: below, a line through 0 with a free slope
+//! Two straight pieces: the hull of its vertices, see `hull`. Convex for `slope ≤ 1`: below, a line through 0 with a free slope
 //! in `[slope, 1]`; above, the secant. For `slope > 1` the other way round.
 //!
 //! Source: as of ReLU; Zhang et al. 2018 (arXiv:1811.00866).

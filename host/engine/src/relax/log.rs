@@ -1,6 +1,6 @@
 //! Lines of the natural logarithm, on positive intervals.
 //!
-//! Concave: secant below, tangent above (alpha is its point), see [`super::curve`].
+//! Concave: secant below, tangent above (alpha is its point), see `curve`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

@@ -2,8 +2,8 @@
 //!
 //! On `[lower, upper]`: `lower_slope·x + lower_intercept ≤ f(x) ≤ upper_slope·x + upper_intercept`. Many lines do; each
 //! line has a parameter `alpha ∈ [0, 1]` that an optimizer may move and under which it stays valid, and [`start`] gives the
-//! one of least area. What alpha means is said in the file of each function: the slope through a kink ([`hull`]), or where a tangent
-//! touches ([`curve`]). Some functions, or some intervals, have no choice on a side; then the alpha is not read and its derivative is 0.
+//! one of least area. What alpha means is said in the file of each function: the slope through a kink (`hull`), or where a tangent
+//! touches (`curve`). Some functions, or some intervals, have no choice on a side; then the alpha is not read and its derivative is 0.
 //!
 //! # Derivatives
 //! A bound that takes the lower line with a coefficient `a > 0` changes with alpha by `a·(by_alpha.slope·x + by_alpha.intercept)`, `x` the

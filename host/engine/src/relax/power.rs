@@ -1,6 +1,6 @@
 //! Lines of `x` to a natural power `n ≥ 2`.
 //!
-//! Even: convex. Odd: concave up to 0, convex after, so `−xⁿ` is S-shaped. See [`super::curve`].
+//! Even: convex. Odd: concave up to 0, convex after, so `−xⁿ` is S-shaped. See `curve`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

@@ -1,7 +1,7 @@
 //! Lines of `1/x`, on intervals without 0.
 //!
 //! Convex right of 0: tangent below (alpha is its point), secant above. Concave left of 0, the other way round.
-//! See [`super::curve`].
+//! See `curve`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

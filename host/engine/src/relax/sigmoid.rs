@@ -1,6 +1,6 @@
 //! Lines of the logistic function `1/(1 + exp(−x))`.
 //!
-//! Convex up to 0, concave after: S-shaped, see [`super::curve`]. Both alphas are read where both lines are tangents.
+//! Convex up to 0, concave after: S-shaped, see `curve`. Both alphas are read where both lines are tangents.
 //! `f′ = f(1 − f) = f(x)·f(−x)`, without cancellation; `f″ = f′(1 − 2f)`.
 //!
 //! # Rounding

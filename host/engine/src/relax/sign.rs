@@ -1,6 +1,6 @@
 //! Lines of the sign, −1, 0 or 1.
 //!
-//! The hull of its graph, both sides of the jump included, see [`super::hull`]: over 0 the upper line turns about `(0, 1)` with a
+//! The hull of its graph, both sides of the jump included, see `hull`: over 0 the upper line turns about `(0, 1)` with a
 //! slope from 0 to `2/−l`, the lower one about `(0, −1)` with a slope from 0 to `2/u`.
 
 use super::hull::Graph;

@@ -1,6 +1,6 @@
 //! Lines of `log(1 + exp(x))`.
 //!
-//! Convex: tangent below (alpha is its point), secant above, see [`super::curve`]. `f′` is the logistic function.
+//! Convex: tangent below (alpha is its point), secant above, see `curve`. `f′` is the logistic function.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

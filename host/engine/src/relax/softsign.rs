@@ -1,6 +1,6 @@
 //! Lines of `x/(1 + |x|)`.
 //!
-//! Convex up to 0, concave after: S-shaped, see [`super::curve`]. `f′ = 1/(1 + |x|)²`.
+//! Convex up to 0, concave after: S-shaped, see `curve`. `f′ = 1/(1 + |x|)²`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.

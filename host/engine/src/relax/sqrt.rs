@@ -1,6 +1,6 @@
 //! Lines of the square root, on intervals that are not negative.
 //!
-//! Concave: secant below, tangent above (alpha is its point), see [`super::curve`]. The tangent at 0 is vertical: the point
+//! Concave: secant below, tangent above (alpha is its point), see `curve`. The tangent at 0 is vertical: the point
 //! is kept a billionth of the width away from 0.
 //!
 //! # Rounding

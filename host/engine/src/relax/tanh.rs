@@ -1,6 +1,6 @@
 //! Lines of the hyperbolic tangent.
 //!
-//! Convex up to 0, concave after: S-shaped, see [`super::curve`]. `f′ = 1/cosh²`, `f″ = −2 f f′`.
+//! Convex up to 0, concave after: S-shaped, see `curve`. `f′ = 1/cosh²`, `f″ = −2 f f′`.
 //!
 //! # Rounding
 //! *Estimate*; the proved form is in `certus_core::relax`.
