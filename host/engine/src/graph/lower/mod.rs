@@ -6,22 +6,30 @@
 //! over the reals. One file per family of operators; the passes of [`crate::program::simplify`] then join
 //! what belongs together.
 
-mod elementwise;
+mod binary;
+mod convolution;
+mod enclosure;
+mod fold;
+mod gather;
+mod normalize;
 mod operand;
+mod pool;
 mod product;
+mod reduce;
+mod softmax;
+mod steps;
+mod unary;
 
-use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::chain::Chain;
-use crate::program::{
-    Affine, Builder, Constants, Function, Map, Operation, Program, ProgramError, Slot, Term, simplify,
-};
+use crate::program::{Builder, Program, Slot, simplify};
 
 use super::error::{Fault, LoadError, Name};
 use super::network::{Network, Node, Value};
-use super::ops::{Binary, Op, Unary};
+use super::ops::{Op, Unary};
 use super::tensor::ELEMENTS_MAX;
-use operand::Operand;
+use enclosure::Enclosure;
 
 impl Network {
     /// The network as a program.
@@ -43,14 +51,19 @@ impl Network {
 
     fn lower_to_program(&self) -> Result<Program, Fault> {
         let mut slots = vec![None; self.values.len()];
+        let mut known: Vec<Option<Arc<[Enclosure]>>> = vec![None; self.values.len()];
         slots[self.input_id().0] = Some(Slot::INPUT);
         let mut program = Builder::new(self.input().len());
         let mut made = 0;
         for node in self.nodes() {
-            let mut at =
-                Lowering { network: self, node, slots: &slots, program: &mut program, made: &mut made };
-            let slot = at.node()?;
-            slots[node.output.0] = Some(slot);
+            let (program, made) = (&mut program, &mut made);
+            let mut at = Lowering { network: self, node, slots: &slots, known: &known, program, made };
+            if let Some(constant) = at.fold()? {
+                known[node.output.0] = Some(constant);
+            } else {
+                let slot = at.node()?;
+                slots[node.output.0] = Some(slot);
+            }
         }
         let output = slots[self.output_id().0].expect("import checks that the output is computed");
         Ok(simplify(program.finish(output)?))
@@ -61,8 +74,10 @@ impl Network {
 struct Lowering<'a, 'b> {
     network: &'a Network,
     node: &'a Node,
-    /// Where each value of the network is computed.
+    /// Where each computed value of the network is.
     slots: &'b [Option<Slot>],
+    /// The values computed from constants alone.
+    known: &'b [Option<Arc<[Enclosure]>>],
     program: &'b mut Builder,
     /// Constants and indices made so far.
     made: &'b mut usize,
@@ -71,15 +86,22 @@ struct Lowering<'a, 'b> {
 impl<'a> Lowering<'a, '_> {
     /// The slot of what the node gives.
     fn node(&mut self) -> Result<Slot, Fault> {
-        match self.node.op {
+        match &self.node.op {
             Op::Reshape => self.computed(0),
+            Op::Index { indices } => self.gather(indices),
             Op::MatMul => self.matmul(),
-            Op::Gemm { alpha, beta, trans_a, trans_b } => self.gemm(alpha, beta, trans_a, trans_b),
-            Op::Unary(Unary::Relu) => self.function(Function::Relu),
-            Op::Binary(Binary::Add) => self.add(),
-            Op::Binary(Binary::Sub) => self.sub(),
-            Op::Binary(Binary::Mul) => self.mul(),
-            _ => Err(self.refuse("has no lowering to a program yet")),
+            Op::Gemm { alpha, beta, trans_a, trans_b } => self.gemm(*alpha, *beta, *trans_a, *trans_b),
+            Op::Conv { window, groups } => self.conv(window, *groups),
+            Op::ConvTranspose { window, groups } => self.conv_transpose(window, *groups),
+            Op::MaxPool(window) => self.max_pool(window),
+            Op::AveragePool { window, count_include_pad } => self.average_pool(window, *count_include_pad),
+            Op::BatchNormalization { epsilon } => self.batch_normalization(*epsilon),
+            Op::Normalize { size, epsilon } => self.normalize(*size, *epsilon),
+            Op::Softmax { outer, size, inner, log } => self.softmax([*outer, *size, *inner], *log),
+            Op::Unary(Unary::Pow { exponent }) => self.power(*exponent),
+            Op::Unary(function) => self.unary(*function),
+            Op::Binary(function) => self.binary(*function),
+            Op::Reduce { kind, axes } => self.reduce(*kind, axes),
         }
     }
 
@@ -95,17 +117,6 @@ impl<'a> Lowering<'a, '_> {
         self.network.value(self.node.output)
     }
 
-    /// Operand `i` of the node.
-    fn operand(&self, i: usize) -> Operand<'a> {
-        let id = self.node.inputs[i];
-        let value = self.network.value(id);
-        Operand {
-            shape: value.shape.clone(),
-            constant: value.floats().map(Cow::Borrowed),
-            slot: self.slots[id.0],
-        }
-    }
-
     /// Counts `elements` more constants or indices, before they are made.
     fn reserve(&mut self, elements: usize) -> Result<(), Fault> {
         *self.made = self.made.saturating_add(elements);
@@ -115,26 +126,5 @@ impl<'a> Lowering<'a, '_> {
             ));
         }
         Ok(())
-    }
-
-    fn push(&mut self, operation: Operation) -> Result<Slot, Fault> {
-        let pushed = self.program.push(&self.node.name, operation);
-        pushed.map_err(|e: ProgramError| self.refuse(&e.to_string()))
-    }
-
-    fn affine(&mut self, input: Slot, map: Map, bias: Option<Constants>) -> Result<Slot, Fault> {
-        self.sum(vec![Term { input, map }], bias)
-    }
-
-    fn sum(&mut self, terms: Vec<Term>, bias: Option<Constants>) -> Result<Slot, Fault> {
-        self.push(Operation::Affine(Affine { terms, bias }))
-    }
-
-    /// `y[i] = x[indices(i)]`.
-    fn index(&mut self, input: Slot, indices: impl ExactSizeIterator<Item = usize>) -> Result<Slot, Fault> {
-        self.reserve(indices.len())?;
-        // Values have at most 2^28 elements, so every index is in range.
-        let indices = indices.map(|i| u32::try_from(i).expect("at most 2^28")).collect();
-        self.push(Operation::Index { inputs: vec![input], indices })
     }
 }

@@ -7,16 +7,17 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::program::{Constants, Conv, Map, Operation, Slot, Term};
+use crate::program::{Conv, Map, Operation, Slot};
 
 use super::super::error::Fault;
 use super::super::shapes::{self, MatMulShape};
 use super::Lowering;
-use super::operand::Operand;
+use super::enclosure::Enclosure;
+use super::operand::{Known, Operand};
 
-impl Lowering<'_, '_> {
+impl<'a> Lowering<'a, '_> {
     pub(super) fn matmul(&mut self) -> Result<Slot, Fault> {
-        let (left, right) = (self.operand(0), self.operand(1));
+        let (left, right) = (self.factor_operand(0)?, self.factor_operand(1)?);
         let sizes = shapes::matmul(&left.shape, &right.shape).expect("shapes were checked by import");
         self.product(&left, &right, &sizes)
     }
@@ -30,19 +31,20 @@ impl Lowering<'_, '_> {
         trans_a: bool,
         trans_b: bool,
     ) -> Result<Slot, Fault> {
-        let (mut a, mut b) = (self.operand(0), self.operand(1));
-        let constant = if a.constant.is_some() { &mut a.constant } else { &mut b.constant };
-        let folded = constant.as_deref().and_then(|w| times_exactly(w, alpha));
-        let folds = alpha == 1.0 || folded.is_some();
-        if alpha != 1.0 && folds {
-            *constant = folded.map(Cow::Owned);
+        let (mut a, mut b) = (self.factor_operand(0)?, self.factor_operand(1)?);
+        let constant = if a.known.is_some() { &mut a } else { &mut b };
+        let mut folds = alpha == 1.0;
+        let exactly = |w| if folds { None } else { times_exactly(w, alpha) };
+        if let Some(folded) = constant.exact().and_then(exactly) {
+            constant.known = Some(Known::Exact(Cow::Owned(folded)));
+            folds = true;
         }
         if trans_a {
             a = self.transposed(a)?;
         }
         let (m, k) = (a.shape[0], a.shape[1]);
         let n = if trans_b { b.shape[0] } else { b.shape[1] };
-        let mut slot = match (a.slot, &b.constant) {
+        let mut slot = match (a.slot, b.exact()) {
             (Some(x), Some(w)) if trans_b => {
                 self.reserve(w.len())?;
                 let weights = Arc::new(w.to_vec());
@@ -57,8 +59,7 @@ impl Lowering<'_, '_> {
             }
         };
         if !folds {
-            self.reserve(m * n)?;
-            slot = self.affine(slot, Map::Scale(Constants::exact(vec![alpha; m * n])), None)?;
+            slot = self.scaled(slot, Enclosure::float(alpha))?;
         }
         if self.node.inputs.len() < 3 {
             return Ok(slot);
@@ -66,39 +67,39 @@ impl Lowering<'_, '_> {
         self.gemm_bias(slot, beta, &[m, n])
     }
 
+    /// Operand `i`; a constant that is not exact, and one beside another constant, as a computed value.
+    fn factor_operand(&mut self, i: usize) -> Result<Operand<'a>, Fault> {
+        let operand = self.operand(i);
+        let other = self.operand(1 - i);
+        if operand.slot.is_some() || (operand.exact().is_some() && (other.slot.is_some() || i == 1)) {
+            return Ok(operand);
+        }
+        let slot = self.slot_of(&operand)?;
+        Ok(Operand { slot: Some(slot), known: None, ..operand })
+    }
+
     /// A matrix transposed.
     fn transposed<'c>(&mut self, matrix: Operand<'c>) -> Result<Operand<'c>, Fault> {
         let (rows, cols) = (matrix.shape[0], matrix.shape[1]);
-        if matrix.constant.is_some() {
+        if matrix.known.is_some() {
             self.reserve(rows * cols)?;
         }
-        Ok(Operand {
-            shape: vec![cols, rows],
-            slot: matrix.slot.map(|slot| self.transpose(slot, 1, rows, cols)).transpose()?,
-            constant: matrix.constant.map(|w| Cow::Owned(transpose(&w, rows, cols))),
-        })
+        let known = matrix.exact().map(|w| Known::Exact(Cow::Owned(transpose(w, rows, cols))));
+        let slot = matrix.slot.map(|slot| self.transpose(slot, 1, rows, cols)).transpose()?;
+        Ok(Operand { shape: vec![cols, rows], slot, known })
     }
 
     /// `slot + beta · C`.
     fn gemm_bias(&mut self, slot: Slot, beta: f32, output: &[usize]) -> Result<Slot, Fault> {
         let c = self.operand(2);
-        if let Some(c_slot) = c.slot {
-            let c_slot = self.broadcast_slot(c_slot, &c.shape, output)?;
-            let len = self.program.size(c_slot);
-            self.reserve(len)?;
-            let scaled = match beta {
-                1.0 => Map::Identity,
-                _ => Map::Scale(Constants::exact(vec![beta; len])),
-            };
-            let terms = [(slot, Map::Identity), (c_slot, scaled)];
-            return self.sum(terms.map(|(input, map)| Term { input, map }).to_vec(), None);
+        let beta = Enclosure::float(beta);
+        if let Some(known) = &c.known {
+            let bias = self.broadcast_known(known, &c.shape, output, |c| beta * c)?;
+            return self.affine(slot, Map::Identity, Some(bias));
         }
-        let constant = c.constant.expect("an operand is computed or constant");
-        let constant = self.broadcast_constant(&constant, &c.shape, output)?;
-        let bias = times_exactly(&constant, beta).ok_or_else(|| {
-            self.refuse("beta times C is not exact in f32; multiply C by beta before export")
-        })?;
-        self.affine(slot, Map::Identity, Some(Constants::exact(bias)))
+        let c_slot = self.computed(2)?;
+        let c_slot = self.broadcast_slot(c_slot, &c.shape, output)?;
+        self.combination([(slot, Enclosure::ONE), (c_slot, beta)])
     }
 
     /// `left · right`.
@@ -108,13 +109,13 @@ impl Lowering<'_, '_> {
         right: &Operand<'_>,
         sizes: &MatMulShape,
     ) -> Result<Slot, Fault> {
-        let constant = left.constant.as_deref().or(right.constant.as_deref());
+        let constant = left.exact().or(right.exact());
         self.reserve(constant.map_or(0, <[f32]>::len))?;
         match (left.slot, right.slot, constant) {
             (Some(x), Some(y), _) => self.computed_product(x, left, y, right, sizes),
             (None, Some(x), Some(w)) => self.constant_left(w, left, x, right, sizes),
             (Some(x), None, Some(w)) => self.constant_right(x, left, w, right, sizes),
-            _ => Err(self.refuse("has only constant operands; fold constants before export")),
+            _ => Err(self.refuse("multiplies integers; convert them to float")),
         }
     }
 
