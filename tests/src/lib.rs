@@ -1,6 +1,7 @@
 //! Helpers shared by the tests that cross crates.
 
 pub mod artifacts;
+pub mod naive_lowering;
 pub mod programs;
 pub mod random;
 
