@@ -33,6 +33,7 @@
 mod intervals;
 mod kernel;
 mod leaf;
+pub mod program;
 mod tree;
 
 pub use kernel::{Kernel, Lines, Plain, lanes};
@@ -122,6 +123,18 @@ pub enum Rejection {
     NonFinite,
     /// The box is empty or not finite, a shape does not fit, or `memory` is too short.
     Shape,
+    /// Two bounds of one value contradict each other where no split explains it: claim nothing.
+    Crossed,
+    /// Step `step` of the program cannot be bounded (in this meaning).
+    Unsupported {
+        /// Which step.
+        step: usize,
+    },
+    /// A function is not defined on all of the bounds of its operand.
+    Domain {
+        /// Which step.
+        step: usize,
+    },
 }
 
 impl fmt::Display for Rejection {
@@ -135,6 +148,9 @@ impl fmt::Display for Rejection {
             Self::NotProved { disjunct } => write!(f, "the bound does not prove disjunct {disjunct}"),
             Self::NonFinite => write!(f, "a bound is not finite"),
             Self::Shape => write!(f, "the box, a shape or a buffer does not fit the problem"),
+            Self::Crossed => write!(f, "two bounds of one value contradict each other"),
+            Self::Unsupported { step } => write!(f, "step {step} cannot be bounded in this meaning"),
+            Self::Domain { step } => write!(f, "the function of step {step} is not defined on its bounds"),
         }
     }
 }
@@ -166,6 +182,11 @@ impl Factors {
     fn new(network: &Network<'_>) -> Self {
         let terms =
             3 * (network.neurons() + network.inputs() + network.outputs() + network.layers().len()) + 64;
+        Self::of_terms(terms)
+    }
+
+    /// For sums of fewer than `terms` roundings.
+    fn of_terms(terms: usize) -> Self {
         // Exact: far below 2⁵³. `k ≤ 2⁻²⁰` for networks that fit any memory; `k(1 + 2k) ≥ k/(1 − k)` for `k ≤ 1/2`.
         let k = terms as f64 * UNIT;
         let g = up(k * (1.0 + 2.0 * k));

@@ -1,0 +1,507 @@
+//! The backward pass: a block of rows on some slots becomes rows on the input, then bounds.
+
+use super::super::{Factors, Rejection, up};
+use super::Split;
+use super::checker::{Rows, View};
+use super::interval::{bias_at, factors_of, rejection, source};
+use super::kernel::{Kernel, Lines, Matrix};
+use super::layout::claims_per_element;
+use super::lines;
+use super::planes::{Interval, MaxPlane, mass, product};
+use crate::program::{Constants, Function, Groups, Operation, Slot, Step, Terms, to_usize};
+
+/// What claims add to a block of rows.
+pub(super) trait Hints {
+    /// Claimed slopes of a lane; empty for the adaptive rules.
+    fn alpha(&self, lane: usize) -> &[u8];
+    /// The splits of the domain that lanes have multipliers for.
+    fn splits(&self) -> &[Split];
+    /// Multiplier of a split, finite and not negative.
+    fn beta(&self, lane: usize, split: usize) -> f64;
+}
+
+/// A share `0..=1`.
+fn share(byte: u8) -> f64 {
+    f64::from(byte) / 255.0
+}
+
+/// Two disjoint parts of a slice, given by start and length.
+fn two_parts(
+    all: &mut [f64],
+    first: (usize, usize),
+    second: (usize, usize),
+) -> Result<(&mut [f64], &mut [f64]), Rejection> {
+    let swapped = first.0 > second.0;
+    let ((a, a_len), (b, b_len)) = if swapped { (second, first) } else { (first, second) };
+    let (low, high) = all.split_at_mut_checked(b).ok_or(Rejection::Shape)?;
+    let low = low.get_mut(a..a + a_len).ok_or(Rejection::Shape)?;
+    let high = high.get_mut(..b_len).ok_or(Rejection::Shape)?;
+    Ok(if swapped { (high, low) } else { (low, high) })
+}
+
+fn is_zero(row: &[f64]) -> bool {
+    row.iter().all(|a| *a == 0.0)
+}
+
+impl Rows<'_> {
+    /// Forgets all coefficients, values and deductions.
+    pub(super) fn clear(&mut self) {
+        self.touched.fill(0);
+        self.value.fill(0.0);
+        self.deduct.fill(0.0);
+    }
+
+    /// Where a slot's coefficients lie: start and length.
+    fn place(&self, view: &View<'_>, slot: Slot) -> (usize, usize) {
+        (view.layout.arena(slot) * self.lanes, view.program.size(slot) * self.lanes)
+    }
+
+    /// A slot's coefficients `[size, lanes]`; zero if it had none before.
+    pub(super) fn touch(&mut self, view: &View<'_>, slot: Slot) -> Result<&mut [f64], Rejection> {
+        let (at, len) = self.place(view, slot);
+        let part = self.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
+        let touched = self.touched.get_mut(slot.0).ok_or(Rejection::Shape)?;
+        if *touched == 0 {
+            part.fill(0.0);
+            *touched = 1;
+        }
+        Ok(part)
+    }
+
+    fn is_touched(&self, slot: Slot) -> bool {
+        self.touched.get(slot.0).is_some_and(|t| *t != 0)
+    }
+
+    /// `V − D`, rounded down.
+    pub(super) fn bound(&self, lane: usize, factors: Factors) -> Result<f64, Rejection> {
+        let (Some(value), Some(deduct)) = (self.value.get(lane), self.deduct.get(lane)) else {
+            return Err(Rejection::Shape);
+        };
+        let bound = (value - up(deduct * factors.inflate)).next_down();
+        if bound.is_finite() { Ok(bound) } else { Err(Rejection::NonFinite) }
+    }
+}
+
+/// A backward pass under way.
+pub(super) struct Backward<'b, 'm, K, H> {
+    pub view: View<'b>,
+    pub kernel: &'b mut K,
+    pub rows: &'b mut Rows<'m>,
+    pub hints: &'b H,
+}
+
+impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
+    /// Propagates the coefficients that `rows` holds, on `start` and slots before it, to the input, and bounds them: see
+    /// [`Rows::bound`].
+    pub(super) fn run(&mut self, start: Slot) -> Result<(), Rejection> {
+        for index in (0..start.0).rev() {
+            let slot = Slot(index + 1);
+            self.multipliers(slot)?;
+            if self.rows.is_touched(slot) {
+                let program = self.view.program;
+                self.step(index, program.steps().get(index).ok_or(Rejection::Shape)?)?;
+            }
+        }
+        self.concretize()
+    }
+
+    fn step(&mut self, index: usize, step: &Step<'_>) -> Result<(), Rejection> {
+        match step.operation {
+            Operation::Affine { terms, bias } => self.affine(Slot(index + 1), terms, bias),
+            Operation::Elementwise { input, function } => self.elementwise(index, input, function),
+            Operation::Max { input, groups } => self.max(index, input, groups),
+            Operation::Product { left, right, m, k, n, .. } => self.product(index, (left, right), (m, k, n)),
+            Operation::Index { terms, indices } => self.index(Slot(index + 1), terms, indices),
+        }
+    }
+
+    /// Whether every lane's coefficient of an element is 0.
+    fn is_zero(&self, slot: Slot, element: usize) -> Result<bool, Rejection> {
+        let lanes = self.rows.lanes;
+        let at = self.rows.place(&self.view, slot).0 + element * lanes;
+        self.rows.arena.get(at..at + lanes).map(is_zero).ok_or(Rejection::Shape)
+    }
+
+    /// The charge on a term for each unit of its size.
+    fn charge(&self) -> f64 {
+        4.0 * self.view.factors().g
+    }
+
+    /// `−s·β·(z − v)` for every split of an element of `slot`.
+    fn multipliers(&mut self, slot: Slot) -> Result<(), Rejection> {
+        let (hints, lanes, charge) = (self.hints, self.rows.lanes, self.charge());
+        for (i, split) in hints.splits().iter().enumerate().filter(|(_, s)| s.slot == slot) {
+            if (0..lanes).all(|lane| hints.beta(lane, i) == 0.0) {
+                continue;
+            }
+            self.rows.touch(&self.view, slot)?;
+            let (element, point) = (to_usize(split.element), f64::from(split.point));
+            let size = mass(self.view.interval(slot, element)?) + point.abs();
+            let at = self.rows.place(&self.view, slot).0 + element * lanes;
+            let a = self.rows.arena.get_mut(at..at + lanes).ok_or(Rejection::Shape)?;
+            let (value, deduct) = (self.rows.value.iter_mut(), self.rows.deduct.iter_mut());
+            for (lane, ((a, v), d)) in a.iter_mut().zip(value).zip(deduct).enumerate() {
+                let beta = hints.beta(lane, i);
+                let signed = if split.above { beta } else { -beta };
+                *a -= signed;
+                *v += signed * point;
+                *d += charge * (beta * size);
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the rows that are not zero to the front, charges them, and multiplies by each map.
+    fn affine(&mut self, slot: Slot, terms: Terms, bias: Option<Constants<'_>>) -> Result<(), Rejection> {
+        let (view, lanes) = (self.view, self.rows.lanes);
+        let (at, len) = self.rows.place(&view, slot);
+        let first = view.layout.offset(slot);
+        let mut kept = 0;
+        for element in 0..view.program.size(slot) {
+            let a = self.rows.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
+            let from = element * lanes;
+            if is_zero(a.get(from..from + lanes).ok_or(Rejection::Shape)?) {
+                continue;
+            }
+            if kept != element {
+                // `kept < element`, so the rows do not overlap.
+                a.copy_within(from..from + lanes, kept * lanes);
+            }
+            let a = a.get(kept * lanes..(kept + 1) * lanes).ok_or(Rejection::Shape)?;
+            *self.rows.index.get_mut(kept).ok_or(Rejection::Shape)? = element as u32;
+            kept += 1;
+            let error = *view.error.get(first + element).ok_or(Rejection::Shape)?;
+            self.kernel.pass(a, self.rows.value, self.rows.deduct, bias_at(bias, element).0, error);
+        }
+        if kept == 0 {
+            return Ok(());
+        }
+        for (k, term) in view.program.terms(terms).iter().enumerate() {
+            let to = self.rows.place(&view, term.input);
+            let touched = self.rows.touched.get_mut(term.input.0).ok_or(Rejection::Shape)?;
+            let fresh = *touched == 0;
+            *touched = 1;
+            let rows = self.rows.index.get(..kept).ok_or(Rejection::Shape)?;
+            let (a, out) = two_parts(self.rows.arena, (at, kept * lanes), to)?;
+            let matrix = Matrix { term: terms.first + k, map: &term.map };
+            self.kernel.transposed(matrix, rows, a, lanes, out, fresh);
+        }
+        Ok(())
+    }
+
+    fn index(&mut self, slot: Slot, terms: Terms, indices: &[u32]) -> Result<(), Rejection> {
+        let (view, charge) = (self.view, self.charge());
+        for term in view.program.terms(terms) {
+            self.rows.touch(&view, term.input)?;
+        }
+        for (element, index) in indices.iter().enumerate() {
+            let Some(from) = source(view.program, terms, *index) else { continue };
+            if self.is_zero(slot, element)? {
+                continue;
+            }
+            let error = charge * mass(view.interval(from.0, from.1)?);
+            self.pass((slot, element), 0.0, error)?;
+            let lanes = self.rows.lanes;
+            let first = self.rows.place(&view, slot).0 + element * lanes;
+            let second = self.rows.place(&view, from.0).0 + from.1 * lanes;
+            let (a, out) = two_parts(self.rows.arena, (first, lanes), (second, lanes))?;
+            self.kernel.add(a, out);
+        }
+        Ok(())
+    }
+
+    /// `V += a·constant`, `D += |a|·error` for the coefficients of an element.
+    fn pass(&mut self, (slot, element): (Slot, usize), constant: f64, error: f64) -> Result<(), Rejection> {
+        let lanes = self.rows.lanes;
+        let at = self.rows.place(&self.view, slot).0 + element * lanes;
+        let a = self.rows.arena.get(at..at + lanes).ok_or(Rejection::Shape)?;
+        self.kernel.pass(a, self.rows.value, self.rows.deduct, constant, error);
+        Ok(())
+    }
+
+    /// Claim bytes `[at, at + N)` of a lane.
+    fn claim<const N: usize>(&self, lane: usize, at: usize) -> Option<[f64; N]> {
+        let bytes = self.hints.alpha(lane).get(at..at + N)?;
+        let mut shares = [0.0; N];
+        shares.iter_mut().zip(bytes).for_each(|(s, b)| *s = share(*b));
+        Some(shares)
+    }
+
+    /// Whether any lane has claims at byte `at`.
+    fn claimed(&self, at: usize) -> bool {
+        (0..self.rows.lanes).any(|lane| self.hints.alpha(lane).len() > at)
+    }
+
+    fn elementwise(&mut self, index: usize, input: Slot, function: Function) -> Result<(), Rejection> {
+        let (view, lanes) = (self.view, self.rows.lanes);
+        let slot = Slot(index + 1);
+        let (from, to) = (self.rows.place(&view, slot), self.rows.place(&view, input));
+        let in_place = from.0 == to.0;
+        let touched = self.rows.touched.get_mut(input.0).ok_or(Rejection::Shape)?;
+        let fresh = *touched == 0;
+        *touched = 1;
+        let (per_element, bytes) = (claims_per_element(function), view.layout.claims_at(index));
+        let claimed = self.claimed(bytes);
+        for element in 0..view.program.size(slot) {
+            if !self.is_zero(slot, element)? {
+                let bytes = bytes + element * per_element;
+                self.relax(index, function, (input, element), claimed.then_some(bytes))?;
+            }
+            if in_place {
+                continue;
+            }
+            let at = element * lanes;
+            let (a, out) = two_parts(self.rows.arena, (from.0 + at, lanes), (to.0 + at, lanes))?;
+            if fresh {
+                out.copy_from_slice(a);
+            } else {
+                self.kernel.add(a, out);
+            }
+        }
+        Ok(())
+    }
+
+    /// Coefficients on `f(z)` of one element become, in place, coefficients on `z`.
+    fn relax(
+        &mut self,
+        index: usize,
+        function: Function,
+        (input, element): (Slot, usize),
+        claims: Option<usize>,
+    ) -> Result<(), Rejection> {
+        let (slot, charge) = (Slot(index + 1), self.charge());
+        let interval = self.view.interval(input, element)?;
+        if let Some(kink) = lines::kink(function, interval, charge) {
+            self.rows.free.fill(lines::free_slope(&kink, None));
+            if let Some(at) = claims {
+                for lane in 0..self.rows.lanes {
+                    if let (Some([share]), Some(free)) =
+                        (self.claim::<1>(lane, at), self.rows.free.get_mut(lane))
+                    {
+                        *free = lines::free_slope(&kink, Some(share));
+                    }
+                }
+            }
+            let lanes = self.rows.lanes;
+            let at = self.rows.place(&self.view, slot).0 + element * lanes;
+            let a = self.rows.arena.get_mut(at..at + lanes).ok_or(Rejection::Shape)?;
+            self.kernel.kink(a, self.rows.free, self.rows.deduct, kink);
+            return Ok(());
+        }
+        let why = rejection(index);
+        let size = mass(interval);
+        let shared = lines::lines(function, interval, None).map_err(&why)?;
+        let exact =
+            shared.lower_slope == shared.upper_slope && shared.lower_intercept == shared.upper_intercept;
+        let Some(at) = claims.filter(|_| !exact) else {
+            let lanes = 0..self.rows.lanes;
+            return self.follow((slot, element), lanes, shared, size);
+        };
+        for lane in 0..self.rows.lanes {
+            let lines = match self.claim::<2>(lane, at) {
+                None => shared,
+                claim => lines::lines(function, interval, claim).map_err(&why)?,
+            };
+            self.follow((slot, element), lane..lane + 1, lines, size)?;
+        }
+        Ok(())
+    }
+
+    /// The coefficients of an element, in the lanes of a range, follow two lines of an operand of mass `size`.
+    fn follow(
+        &mut self,
+        (slot, element): (Slot, usize),
+        range: core::ops::Range<usize>,
+        lines: Lines,
+        size: f64,
+    ) -> Result<(), Rejection> {
+        let Lines { lower_slope, lower_intercept, upper_slope, upper_intercept } = lines;
+        let charge = self.charge();
+        let error = |slope: f64, intercept: f64| charge * (intercept.abs() + slope.abs() * size);
+        let errors = [error(lower_slope, lower_intercept), error(upper_slope, upper_intercept)];
+        let lanes = self.rows.lanes;
+        let at = self.rows.place(&self.view, slot).0 + element * lanes;
+        let a = self
+            .rows
+            .arena
+            .get_mut(at..at + lanes)
+            .and_then(|a| a.get_mut(range.clone()))
+            .ok_or(Rejection::Shape)?;
+        let value = self.rows.value.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        let deduct = self.rows.deduct.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        if lower_slope == 1.0 && upper_slope == 1.0 && lower_intercept == 0.0 && upper_intercept == 0.0 {
+            self.kernel.pass(a, value, deduct, 0.0, errors[0]);
+            return Ok(());
+        }
+        self.kernel.signed(a, value, deduct, [lower_intercept, upper_intercept], errors);
+        let copy = self.rows.free.get_mut(range).ok_or(Rejection::Shape)?;
+        copy.copy_from_slice(a);
+        a.fill(0.0);
+        self.kernel.spread(copy, a, lower_slope, upper_slope);
+        Ok(())
+    }
+
+    fn max(&mut self, index: usize, input: Slot, groups: Groups<'_>) -> Result<(), Rejection> {
+        let (view, bytes) = (self.view, self.view.layout.claims_at(index));
+        self.rows.touch(&view, input)?;
+        let claimed = self.claimed(bytes);
+        for (output, group) in groups.iter().enumerate() {
+            if self.is_zero(Slot(index + 1), output)? {
+                continue;
+            }
+            if claimed {
+                for lane in 0..self.rows.lanes {
+                    let claim = self.claim::<2>(lane, bytes + 2 * output);
+                    self.max_output((index, input), (output, group), lane..lane + 1, claim)?;
+                }
+            } else {
+                self.max_output((index, input), (output, group), 0..self.rows.lanes, None)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One output of a max, for the lanes of a range.
+    fn max_output(
+        &mut self,
+        (index, input): (usize, Slot),
+        (output, group): (usize, &[u32]),
+        range: core::ops::Range<usize>,
+        claim: Option<[f64; 2]>,
+    ) -> Result<(), Rejection> {
+        let (view, charge) = (self.view, self.charge());
+        // Every index was checked: a missing one would only make NaN.
+        let of = move |member: &u32| view.interval(input, to_usize(*member)).unwrap_or((f64::NAN, f64::NAN));
+        let plane = MaxPlane::new(group.iter().map(of), claim.map(|c| c[1]), view.factors());
+        let mut below = 0;
+        match claim {
+            // The claimed byte is the member's number.
+            Some([member, _]) => below = (member * 255.0 + 0.5) as usize,
+            None => {
+                let mut largest = f64::NEG_INFINITY;
+                for (k, (l, _)) in group.iter().map(of).enumerate() {
+                    if l > largest {
+                        (below, largest) = (k, l);
+                    }
+                }
+            }
+        }
+        let below = if below < group.len() { below } else { 0 };
+        let size = group.get(below).map(of).map_or(f64::NAN, mass);
+        let from = Slot(index + 1);
+        let lanes = self.rows.lanes;
+        let at = self.rows.place(&view, from).0 + output * lanes;
+        let a =
+            self.rows.arena.get(at..at + lanes).and_then(|a| a.get(range.clone())).ok_or(Rejection::Shape)?;
+        let value = self.rows.value.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        let deduct = self.rows.deduct.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        let errors = [charge * size, charge * (plane.constant.abs() + plane.mass)];
+        self.kernel.signed(a, value, deduct, [0.0, plane.constant], errors);
+        for (k, member) in group.iter().enumerate() {
+            let (lower, upper) = (if k == below { 1.0 } else { 0.0 }, plane.slope(of(member)));
+            if lower != 0.0 || upper != 0.0 {
+                self.spread((from, output), (input, to_usize(*member)), range.clone(), (lower, upper))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the coefficients of an element, times a slope by their sign, to those of another.
+    fn spread(
+        &mut self,
+        from: (Slot, usize),
+        to: (Slot, usize),
+        range: core::ops::Range<usize>,
+        (lower, upper): (f64, f64),
+    ) -> Result<(), Rejection> {
+        let lanes = self.rows.lanes;
+        let first = self.rows.place(&self.view, from.0).0 + from.1 * lanes;
+        let second = self.rows.place(&self.view, to.0).0 + to.1 * lanes;
+        let (a, out) = two_parts(self.rows.arena, (first, lanes), (second, lanes))?;
+        let (Some(a), Some(out)) = (a.get(range.clone()), out.get_mut(range)) else {
+            return Err(Rejection::Shape);
+        };
+        self.kernel.spread(a, out, lower, upper);
+        Ok(())
+    }
+
+    fn product(
+        &mut self,
+        index: usize,
+        operands: (Slot, Slot),
+        (m, k, n): (usize, usize, usize),
+    ) -> Result<(), Rejection> {
+        let (view, bytes) = (self.view, self.view.layout.claims_at(index));
+        self.rows.touch(&view, operands.0)?;
+        self.rows.touch(&view, operands.1)?;
+        let claimed = self.claimed(bytes);
+        for output in 0..view.program.size(Slot(index + 1)) {
+            if self.is_zero(Slot(index + 1), output)? {
+                continue;
+            }
+            for inner in 0..k {
+                let pair = factors_of(output, inner, (m, k, n));
+                if claimed {
+                    for lane in 0..self.rows.lanes {
+                        let claim = self.claim::<2>(lane, bytes + 2 * (output * k + inner));
+                        self.one_product((index, output), operands, pair, lane..lane + 1, claim)?;
+                    }
+                } else {
+                    self.one_product((index, output), operands, pair, 0..self.rows.lanes, None)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One product of two numbers, for the lanes of a range.
+    fn one_product(
+        &mut self,
+        (index, output): (usize, usize),
+        (left, right): (Slot, Slot),
+        (l, r): (usize, usize),
+        range: core::ops::Range<usize>,
+        claim: Option<[f64; 2]>,
+    ) -> Result<(), Rejection> {
+        let (view, charge) = (self.view, self.charge());
+        let (x, w): (Interval, Interval) = (view.interval(left, l)?, view.interval(right, r)?);
+        let (below, above) = product(x, w, claim.unwrap_or([0.5; 2])).map_err(rejection(index))?;
+        let error = |p: &super::planes::Plane| {
+            charge * (p.constant.abs() + p.left.abs() * mass(x) + p.right.abs() * mass(w))
+        };
+        let from = Slot(index + 1);
+        let lanes = self.rows.lanes;
+        let at = self.rows.place(&view, from).0 + output * lanes;
+        let a =
+            self.rows.arena.get(at..at + lanes).and_then(|a| a.get(range.clone())).ok_or(Rejection::Shape)?;
+        let value = self.rows.value.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        let deduct = self.rows.deduct.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+        self.kernel.signed(
+            a,
+            value,
+            deduct,
+            [below.constant, above.constant],
+            [error(&below), error(&above)],
+        );
+        self.spread((from, output), (left, l), range.clone(), (below.left, above.left))?;
+        self.spread((from, output), (right, r), range, (below.right, above.right))
+    }
+
+    /// Adds the smallest value of each lane's coefficients on the input, and what underflow can have taken.
+    fn concretize(&mut self) -> Result<(), Rejection> {
+        let (view, charge) = (self.view, self.charge());
+        if self.rows.is_touched(Slot::INPUT) {
+            for element in 0..view.program.inputs() {
+                let (l, u) = view.interval(Slot::INPUT, element)?;
+                let error = charge * mass((l, u));
+                let lanes = self.rows.lanes;
+                let at = self.rows.place(&view, Slot::INPUT).0 + element * lanes;
+                let a = self.rows.arena.get(at..at + lanes).ok_or(Rejection::Shape)?;
+                self.kernel.signed(a, self.rows.value, self.rows.deduct, [l, u], [error, error]);
+            }
+        }
+        let underflow = view.underflow();
+        self.rows.deduct.iter_mut().for_each(|d| *d += underflow);
+        Ok(())
+    }
+}

@@ -1,0 +1,377 @@
+//! Lemmas: bounds of every value on a box and under splits, by intervals and rows.
+
+use super::super::Rejection;
+use super::backward::{Backward, Hints};
+use super::checker::{Bounds, Checker, Fingerprint, Rows, State, View};
+use super::interval::{Intervals, intersect};
+use super::layout::Layout;
+use super::lines::undecided;
+use super::planes::mass;
+use super::{Kernel, Split};
+use crate::program::{Operation, Program, Slot, to_usize};
+
+/// How a row that tightens one end of one value starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start<'s> {
+    /// Not at all: the interval is tight enough.
+    Skip,
+    /// With the adaptive slopes.
+    Adaptive,
+    /// With these slopes for all steps before it: [`Layout::claims_len`] of the slot.
+    Alpha(&'s [u8]),
+}
+
+/// Which rows a derivation propagates, and with which slopes.
+pub trait Slopes {
+    /// For the lower bound (`upper`: the upper) of an element of `slot`.
+    fn start(&self, slot: Slot, element: usize, upper: bool) -> Start<'_>;
+}
+
+/// Two rows with adaptive slopes for every value that needs tighter bounds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Adaptive;
+
+impl Slopes for Adaptive {
+    fn start(&self, _: Slot, _: usize, _: bool) -> Start<'_> {
+        Start::Adaptive
+    }
+}
+
+/// No rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct IntervalsOnly;
+
+impl Slopes for IntervalsOnly {
+    fn start(&self, _: Slot, _: usize, _: bool) -> Start<'_> {
+        Start::Skip
+    }
+}
+
+/// The slopes of a block of rows; no multipliers.
+struct Starts<'s, S> {
+    slopes: &'s S,
+    slot: Slot,
+    /// `2·element`, plus 1 for an upper bound.
+    lanes: &'s [u32],
+}
+
+impl<S: Slopes> Hints for Starts<'_, S> {
+    fn alpha(&self, lane: usize) -> &[u8] {
+        let Some(code) = self.lanes.get(lane).map(|code| to_usize(*code)) else { return &[] };
+        match self.slopes.start(self.slot, code / 2, code % 2 == 1) {
+            Start::Alpha(alpha) => alpha,
+            Start::Skip | Start::Adaptive => &[],
+        }
+    }
+    fn splits(&self) -> &[Split] {
+        &[]
+    }
+    fn beta(&self, _: usize, _: usize) -> f64 {
+        0.0
+    }
+}
+
+/// Cuts the bounds of `slot` by the splits on it.
+pub(super) fn cut(
+    slot: Slot,
+    splits: &[Split],
+    lower: &mut [f64],
+    upper: &mut [f64],
+) -> Result<(), Rejection> {
+    for split in splits.iter().filter(|s| s.slot == slot) {
+        let element = to_usize(split.element);
+        let (Some(l), Some(u)) = (lower.get_mut(element), upper.get_mut(element)) else {
+            return Err(Rejection::Split { at: 0 });
+        };
+        let point = f64::from(split.point);
+        let also = if split.above { (point, f64::INFINITY) } else { (f64::NEG_INFINITY, point) };
+        intersect(l, u, also);
+    }
+    Ok(())
+}
+
+/// Whether any interval is empty, which only splits up to `slot` explain; all must be finite.
+pub(super) fn is_empty(
+    slot: Slot,
+    splits: &[Split],
+    lower: &[f64],
+    upper: &[f64],
+) -> Result<bool, Rejection> {
+    if !lower.iter().chain(upper.iter()).all(|v| v.is_finite()) {
+        return Err(Rejection::NonFinite);
+    }
+    if lower.iter().zip(upper).all(|(l, u)| l <= u) {
+        return Ok(false);
+    }
+    if splits.iter().any(|s| s.slot <= slot) { Ok(true) } else { Err(Rejection::Crossed) }
+}
+
+/// Whether rows can be tighter than the intervals of `slot`: not where it is a function of one value each.
+fn rows_help(program: &Program<'_>, mut slot: Slot) -> bool {
+    while let Some(step) = slot.0.checked_sub(1).and_then(|i| program.steps().get(i)) {
+        match step.operation {
+            Operation::Affine { .. } | Operation::Product { .. } => return true,
+            Operation::Elementwise { .. } | Operation::Max { .. } => return false,
+            Operation::Index { terms, .. } => match program.terms(terms) {
+                [one] => slot = one.input,
+                _ => return true,
+            },
+        }
+    }
+    false
+}
+
+impl<K: Kernel> Checker<'_, K> {
+    /// Derives bounds of every value, step by step: intervals, tightened by rows where `slopes` says so, cut by `splits`, never
+    /// looser than those of `parent` (derived on a box around this one, for splits that `splits` begin with). False if no input
+    /// satisfies the splits.
+    ///
+    /// # Errors
+    /// [`Rejection`]; then `bounds` hold nothing.
+    pub fn derive(
+        &mut self,
+        parent: Option<&Bounds<'_>>,
+        region: (&[f64], &[f64]),
+        splits: &[Split],
+        slopes: &impl Slopes,
+        bounds: &mut Bounds<'_>,
+    ) -> Result<bool, Rejection> {
+        bounds.state = State::Void;
+        self.check_domain(region, splits)?;
+        let elements = self.layout.elements();
+        if bounds.lower.len() < elements || bounds.upper.len() < elements || bounds.error.len() < elements {
+            return Err(Rejection::Shape);
+        }
+        let inputs = self.problem.program.inputs();
+        for (to, from) in [(&mut bounds.lower, region.0), (&mut bounds.upper, region.1)] {
+            to.get_mut(..inputs).ok_or(Rejection::Shape)?.copy_from_slice(from);
+        }
+        if let Some(parent) = parent
+            && self.inherit(parent, region, splits)?
+        {
+            bounds.state = State::Empty { splits: Fingerprint::of(splits) };
+            return Ok(false);
+        }
+        let mut total: f64 = region.0.iter().zip(region.1).map(|(l, u)| mass((*l, *u))).sum();
+        let splits_here = Fingerprint::of(splits);
+        for index in 0..self.problem.program.steps().len() {
+            if !self.tighten_operands(index, total, splits, slopes, bounds)?
+                || !self.step_bounds(index, parent, splits, bounds)?
+            {
+                bounds.state = State::Empty { splits: splits_here };
+                return Ok(false);
+            }
+            let from = self.layout.offset(Slot(index + 1));
+            let to = self.layout.offset(Slot(index + 2));
+            let ends = bounds.lower.iter().zip(bounds.upper.iter()).take(to).skip(from);
+            total += ends.map(|(l, u)| mass((*l, *u))).sum::<f64>();
+        }
+        let mass = super::super::up(total * self.layout.factors.inflate);
+        if !mass.is_finite() {
+            return Err(Rejection::NonFinite);
+        }
+        bounds.state = State::Derived { splits: splits_here, mass };
+        Ok(true)
+    }
+
+    /// Whether `parent` is empty; an error if it does not hold here.
+    pub(super) fn inherit(
+        &self,
+        parent: &Bounds<'_>,
+        region: (&[f64], &[f64]),
+        splits: &[Split],
+    ) -> Result<bool, Rejection> {
+        let (fingerprint, empty) = match parent.state {
+            State::Void => return Err(Rejection::Shape),
+            State::Empty { splits } => (splits, true),
+            State::Derived { splits, .. } => (splits, false),
+        };
+        let ends = region.0.iter().zip(region.1).zip(parent.lower.iter().zip(parent.upper.iter()));
+        let inside = parent.lower.len() >= self.layout.elements()
+            && ends.into_iter().all(|((l, u), (from, to))| from <= l && u <= to);
+        if !inside {
+            return Err(Rejection::Shape);
+        }
+        if fingerprint.begins(splits) { Ok(empty) } else { Err(Rejection::Split { at: 0 }) }
+    }
+
+    /// Intervals of the result of a step, with what the parent and the splits say; false if empty.
+    fn step_bounds(
+        &mut self,
+        index: usize,
+        parent: Option<&Bounds<'_>>,
+        splits: &[Split],
+        bounds: &mut Bounds<'_>,
+    ) -> Result<bool, Rejection> {
+        let program = &self.problem.program;
+        let step = program.steps().get(index).ok_or(Rejection::Shape)?;
+        let slot = Slot(index + 1);
+        let (from, len) = (self.layout.offset(slot), step.len);
+        let (lower, lower_now) = bounds.lower.split_at_mut_checked(from).ok_or(Rejection::Shape)?;
+        let (upper, upper_now) = bounds.upper.split_at_mut_checked(from).ok_or(Rejection::Shape)?;
+        let lower_now = lower_now.get_mut(..len).ok_or(Rejection::Shape)?;
+        let upper_now = upper_now.get_mut(..len).ok_or(Rejection::Shape)?;
+        let error = bounds.error.get_mut(from..from + len).ok_or(Rejection::Shape)?;
+        let mut intervals = Intervals {
+            program,
+            layout: self.layout,
+            kernel: &mut self.kernel,
+            scratch: &mut *self.scratch,
+            lower,
+            upper,
+        };
+        intervals.errors(step, error)?;
+        if !error.iter().all(|e| e.is_finite()) {
+            return Err(Rejection::NonFinite);
+        }
+        intervals.step((index, step), error, (lower_now, upper_now))?;
+        if let Some(parent) = parent {
+            inherit_slot(parent, from, lower_now, upper_now)?;
+        }
+        cut(slot, splits, lower_now, upper_now)?;
+        Ok(!is_empty(slot, splits, lower_now, upper_now)?)
+    }
+
+    /// Tightens each operand of step `index` that no relaxed step has read before; false if empty.
+    fn tighten_operands(
+        &mut self,
+        index: usize,
+        total: f64,
+        splits: &[Split],
+        slopes: &impl Slopes,
+        bounds: &mut Bounds<'_>,
+    ) -> Result<bool, Rejection> {
+        let program = &self.problem.program;
+        let step = program.steps().get(index).ok_or(Rejection::Shape)?;
+        let operands = match step.operation {
+            Operation::Elementwise { input, .. } | Operation::Max { input, .. } => [Some(input), None],
+            Operation::Product { left, right, .. } => [Some(left), Some(right).filter(|r| *r != left)],
+            Operation::Affine { .. } | Operation::Index { .. } => [None, None],
+        };
+        for slot in operands.into_iter().flatten() {
+            let Some((first, only)) = self.layout.relaxed(slot) else { continue };
+            if first == index && rows_help(program, slot) {
+                self.tighten(slot, only.then_some(index), total, slopes, bounds)?;
+                let (from, to) = (self.layout.offset(slot), self.layout.offset(Slot(slot.0 + 1)));
+                let lower = bounds.lower.get(from..to).ok_or(Rejection::Shape)?;
+                let upper = bounds.upper.get(from..to).ok_or(Rejection::Shape)?;
+                if is_empty(slot, splits, lower, upper)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tightens the elements of `slot` by rows, as many at once as there are lanes.
+    fn tighten(
+        &mut self,
+        slot: Slot,
+        reader: Option<usize>,
+        total: f64,
+        slopes: &impl Slopes,
+        bounds: &mut Bounds<'_>,
+    ) -> Result<(), Rejection> {
+        let program = &self.problem.program;
+        let first = self.layout.offset(slot);
+        let mut element = 0;
+        while element < program.size(slot) {
+            self.rows.clear();
+            let view = View {
+                program,
+                layout: self.layout,
+                lower: bounds.lower,
+                upper: bounds.upper,
+                error: bounds.error,
+                mass: total,
+            };
+            let mut used = 0;
+            while element < program.size(slot) && used + 2 <= self.rows.lanes {
+                let (l, u) = view.interval(slot, element)?;
+                if needed(program, reader, l, u) {
+                    for upper in [false, true] {
+                        used += usize::from(self.load(&view, (slot, element, upper), slopes, used)?);
+                    }
+                }
+                element += 1;
+            }
+            if used == 0 {
+                continue;
+            }
+            // The list of starts is lent to the hints while the rows are propagated.
+            let starts = core::mem::take(&mut self.rows.starts);
+            let lanes = starts.get(..used).ok_or(Rejection::Shape)?;
+            let hints = Starts { slopes, slot, lanes };
+            let done = Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
+                .run(slot)
+                .and_then(|()| apply(&self.rows, self.layout, (lanes, first), bounds));
+            self.rows.starts = starts;
+            done?;
+        }
+        Ok(())
+    }
+
+    /// Starts a row in `lane`; false if it is skipped.
+    fn load(
+        &mut self,
+        view: &View<'_>,
+        (slot, element, upper): (Slot, usize, bool),
+        slopes: &impl Slopes,
+        lane: usize,
+    ) -> Result<bool, Rejection> {
+        match slopes.start(slot, element, upper) {
+            Start::Skip => return Ok(false),
+            Start::Adaptive => {}
+            Start::Alpha(alpha) if alpha.len() == self.layout.claims_len(slot) => {}
+            Start::Alpha(_) => return Err(Rejection::Claim),
+        }
+        let code = u32::try_from(2 * element + usize::from(upper)).map_err(|_| Rejection::Shape)?;
+        *self.rows.starts.get_mut(lane).ok_or(Rejection::Shape)? = code;
+        let at = element * self.rows.lanes + lane;
+        let a = self.rows.touch(view, slot)?;
+        *a.get_mut(at).ok_or(Rejection::Shape)? = if upper { -1.0 } else { 1.0 };
+        Ok(true)
+    }
+}
+
+/// Takes over what the rows of a block say.
+fn apply(
+    rows: &Rows<'_>,
+    layout: &Layout<'_>,
+    (lanes, first): (&[u32], usize),
+    bounds: &mut Bounds<'_>,
+) -> Result<(), Rejection> {
+    for (lane, code) in lanes.iter().enumerate() {
+        let (at, upper) = (first + to_usize(*code) / 2, code % 2 == 1);
+        let bound = rows.bound(lane, layout.factors)?;
+        let (Some(l), Some(u)) = (bounds.lower.get_mut(at), bounds.upper.get_mut(at)) else {
+            return Err(Rejection::Shape);
+        };
+        let also = if upper { (f64::NEG_INFINITY, -bound) } else { (bound, f64::INFINITY) };
+        intersect(l, u, also);
+    }
+    Ok(())
+}
+
+/// Intersects bounds with those of a parent at the same place.
+pub(super) fn inherit_slot(
+    parent: &Bounds<'_>,
+    from: usize,
+    lower: &mut [f64],
+    upper: &mut [f64],
+) -> Result<(), Rejection> {
+    let old_lower = parent.lower.get(from..from + lower.len()).ok_or(Rejection::Shape)?;
+    let old_upper = parent.upper.get(from..from + upper.len()).ok_or(Rejection::Shape)?;
+    for (((l, u), old_l), old_u) in lower.iter_mut().zip(upper).zip(old_lower).zip(old_upper) {
+        intersect(l, u, (*old_l, *old_u));
+    }
+    Ok(())
+}
+
+/// Whether the relaxation of an element with these bounds could be tighter; `reader` is the only step that relaxes it.
+fn needed(program: &Program<'_>, reader: Option<usize>, lower: f64, upper: f64) -> bool {
+    match reader.and_then(|i| program.steps().get(i)).map(|s| s.operation) {
+        Some(Operation::Elementwise { function, .. }) => undecided(function, (lower, upper)),
+        _ => lower < upper,
+    }
+}

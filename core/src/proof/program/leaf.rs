@@ -1,0 +1,210 @@
+//! One leaf: inherited bounds, cut to its box and splits, then one backward pass for the claimed rows.
+
+use super::super::Rejection;
+use super::backward::{Backward, Hints};
+use super::checker::{Bounds, Checker, State, View};
+use super::derive::{cut, inherit_slot, is_empty};
+use super::interval::Intervals;
+use super::{Claim, Kernel, NO_INPUT, Problem, Row, Split};
+use crate::program::Slot;
+
+/// Why a leaf is accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The claimed row of every disjunct fails everywhere.
+    Refuted,
+    /// No input satisfies the splits.
+    Empty,
+}
+
+/// A block of claims: lane `r` is claim `first + r`.
+struct Claimed<'c> {
+    claims: &'c [Claim<'c>],
+    splits: &'c [Split],
+}
+
+impl Hints for Claimed<'_> {
+    fn alpha(&self, lane: usize) -> &[u8] {
+        self.claims.get(lane).map_or(&[], |c| c.alpha)
+    }
+    fn splits(&self) -> &[Split] {
+        self.splits
+    }
+    fn beta(&self, lane: usize, split: usize) -> f64 {
+        self.claims.get(lane).map_or(0.0, |c| c.beta_at(split))
+    }
+}
+
+impl Claim<'_> {
+    fn beta_at(&self, split: usize) -> f64 {
+        match self.beta.get(4 * split..4 * split + 4) {
+            Some(&[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
+            _ => 0.0,
+        }
+    }
+
+    /// The row that is to fail: `None` for the row 0 > 0.
+    fn row<'p>(&self, disjunct: &'p [Row<'p>]) -> Result<Option<&'p Row<'p>>, Rejection> {
+        if self.row == NO_INPUT {
+            return Ok(None);
+        }
+        disjunct.get(usize::from(self.row)).map(Some).ok_or(Rejection::Claim)
+    }
+}
+
+impl<K: Kernel> Checker<'_, K> {
+    /// Checks that each disjunct is refuted, as its claim says, on the box `region` cut by `splits`, from `bounds` that were
+    /// derived on a box around it and for splits that `splits` begin with.
+    ///
+    /// # Shapes
+    /// `region` two `[inputs]`; `claims` and `margins` one per disjunct. Each margin is the bound of the claimed row less its
+    /// right-hand side, positive if proved; NaN where none was computed.
+    ///
+    /// # Errors
+    /// [`Rejection`]; never accepts what does not hold.
+    pub fn check_leaf(
+        &mut self,
+        bounds: &Bounds<'_>,
+        region: (&[f64], &[f64]),
+        splits: &[Split],
+        claims: &[Claim<'_>],
+        margins: &mut [f64],
+    ) -> Result<Outcome, Rejection> {
+        margins.fill(f64::NAN);
+        self.check_domain(region, splits)?;
+        self.check_claims(splits, claims)?;
+        if margins.len() != claims.len() {
+            return Err(Rejection::Shape);
+        }
+        if self.inherit(bounds, region, splits)? || !self.leaf_bounds(bounds, region, splits)? {
+            return Ok(Outcome::Empty);
+        }
+        let State::Derived { mass, .. } = bounds.state else { return Err(Rejection::Shape) };
+        let problem = self.problem;
+        let lanes = self.rows.lanes;
+        let mut refused = None;
+        let blocks = claims.chunks(lanes).zip(problem.disjuncts.chunks(lanes)).zip(margins.chunks_mut(lanes));
+        for (block, ((claims, disjuncts), margins)) in blocks.enumerate() {
+            let view = View {
+                program: &problem.program,
+                layout: self.layout,
+                lower: &*self.lower,
+                upper: &*self.upper,
+                error: &*bounds.error,
+                mass,
+            };
+            self.rows.clear();
+            load(&mut self.rows, &view, problem, claims, disjuncts)?;
+            let hints = Claimed { claims, splits };
+            Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
+                .run(problem.program.output())?;
+            for (lane, ((claim, disjunct), margin)) in claims.iter().zip(disjuncts).zip(margins).enumerate() {
+                let bound = self.rows.bound(lane, self.layout.factors)?;
+                let rhs = claim.row(disjunct)?.map_or(0.0, |row| row.rhs);
+                *margin = bound - rhs;
+                let proved = bound > rhs;
+                if !proved && refused.is_none() {
+                    refused = Some(block * lanes + lane);
+                }
+            }
+        }
+        match refused {
+            None => Ok(Outcome::Refuted),
+            Some(disjunct) => Err(Rejection::NotProved { disjunct }),
+        }
+    }
+
+    fn check_claims(&self, splits: &[Split], claims: &[Claim<'_>]) -> Result<(), Rejection> {
+        if claims.len() != self.problem.disjuncts.len() {
+            return Err(Rejection::Shape);
+        }
+        let alpha = self.layout.claims_len(self.problem.program.output());
+        for (claim, disjunct) in claims.iter().zip(self.problem.disjuncts) {
+            claim.row(disjunct)?;
+            let lengths = (claim.alpha.is_empty() || claim.alpha.len() == alpha)
+                && (claim.beta.is_empty() || claim.beta.len() == 4 * splits.len());
+            let range = (0..splits.len()).all(|i| claim.beta_at(i) >= 0.0 && claim.beta_at(i).is_finite());
+            if !(lengths && range) {
+                return Err(Rejection::Claim);
+            }
+        }
+        Ok(())
+    }
+
+    /// Bounds of the leaf: inherited up to the first step that its box or a new split changes, then intersected with its own
+    /// intervals; false if empty.
+    fn leaf_bounds(
+        &mut self,
+        bounds: &Bounds<'_>,
+        region: (&[f64], &[f64]),
+        splits: &[Split],
+    ) -> Result<bool, Rejection> {
+        let (program, elements) = (&self.problem.program, self.layout.elements());
+        for (to, from) in [(&mut *self.lower, &*bounds.lower), (&mut *self.upper, &*bounds.upper)] {
+            to.copy_from_slice(from.get(..elements).ok_or(Rejection::Shape)?);
+        }
+        let inputs = program.inputs();
+        let mut changed = false;
+        for (to, from) in [(&mut *self.lower, region.0), (&mut *self.upper, region.1)] {
+            let to = to.get_mut(..inputs).ok_or(Rejection::Shape)?;
+            changed |= *to != *from;
+            to.copy_from_slice(from);
+        }
+        for (index, step) in program.steps().iter().enumerate() {
+            let slot = Slot(index + 1);
+            let split = splits.iter().any(|s| s.slot == slot);
+            if !changed && !split {
+                continue;
+            }
+            let (from, len) = (self.layout.offset(slot), step.len);
+            let (lower, lower_now) = self.lower.split_at_mut_checked(from).ok_or(Rejection::Shape)?;
+            let (upper, upper_now) = self.upper.split_at_mut_checked(from).ok_or(Rejection::Shape)?;
+            let lower_now = lower_now.get_mut(..len).ok_or(Rejection::Shape)?;
+            let upper_now = upper_now.get_mut(..len).ok_or(Rejection::Shape)?;
+            if changed {
+                let error = bounds.error.get(from..from + len).ok_or(Rejection::Shape)?;
+                let mut intervals = Intervals {
+                    program,
+                    layout: self.layout,
+                    kernel: &mut self.kernel,
+                    scratch: &mut *self.scratch,
+                    lower,
+                    upper,
+                };
+                intervals.step((index, step), error, (lower_now, upper_now))?;
+                inherit_slot(bounds, from, lower_now, upper_now)?;
+            }
+            cut(slot, splits, lower_now, upper_now)?;
+            changed |= split;
+            if is_empty(slot, splits, lower_now, upper_now)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+/// Starts the claimed row of each disjunct in its lane.
+fn load(
+    rows: &mut super::checker::Rows<'_>,
+    view: &View<'_>,
+    problem: &Problem<'_>,
+    claims: &[Claim<'_>],
+    disjuncts: &[&[Row<'_>]],
+) -> Result<(), Rejection> {
+    let lanes = rows.lanes;
+    let slots = [problem.program.output(), Slot::INPUT];
+    for slot in slots {
+        for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
+            let Some(row) = claim.row(disjunct)? else { continue };
+            let coefficients = if slot == Slot::INPUT { row.input } else { row.output };
+            if coefficients.is_empty() {
+                continue;
+            }
+            let a = rows.touch(view, slot)?;
+            let places = a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
+            places.zip(coefficients).for_each(|(a, c)| *a += *c);
+        }
+    }
+    Ok(())
+}
