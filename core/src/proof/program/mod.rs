@@ -48,7 +48,7 @@
 //! use certus_core::proof::program::{Adaptive, Bounds, Checker, Claim, Layout, Memory, Plain, Problem, Row};
 //! use certus_core::proof::Meaning;
 //!
-//! // y = relu(x) + relu(−x) on [−1, 2]: y ≤ −1 is impossible.
+//! // y = relu(x) + relu(−x) on [−1, 2]: y ≤ −1.5 is impossible.
 //! let split = Map::Dense { count: 1, rows: 2, cols: 1, weights: &[1.0, -1.0] };
 //! let join = Map::Dense { count: 1, rows: 1, cols: 2, weights: &[1.0, 1.0] };
 //! let terms = [Term { input: Slot(0), map: split }, Term { input: Slot(2), map: join }];
@@ -58,7 +58,7 @@
 //!     Step { len: 1, operation: Operation::Affine { terms: Terms { first: 1, count: 1 }, bias: None } },
 //! ];
 //! let program = Program::new(1, &steps, &terms).unwrap();
-//! let rows = [Row { output: &[1.0], input: &[], rhs: -1.0 }];
+//! let rows = [Row { output: &[1.0], input: &[], rhs: -1.5 }];
 //! let problem = Problem { program, disjuncts: &[&rows], meaning: Meaning::Real };
 //!
 //! let mut words = vec![0; Layout::words(&program)];
@@ -73,7 +73,7 @@
 //! checker.derive(None, region, &[], &Adaptive, &mut root)?;
 //! let mut margins = [0.0];
 //! checker.check_leaf(&root, region, &[], &[Claim::default()], &mut margins)?;
-//! assert!(margins[0] > 0.99); // the bound, 0, less the right-hand side
+//! assert!(margins[0] > 0.49); // the bound, −1, less the right-hand side
 //! # Ok::<(), certus_core::proof::Rejection>(())
 //! ```
 
