@@ -4,6 +4,7 @@ use core::fmt;
 
 use super::format::SectionId;
 use crate::layer::ShapeError;
+use crate::program::ProgramError;
 
 /// The first check that failed; see `docs/artifact.md` for their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,6 +100,20 @@ pub enum ArtifactError {
         /// Index of the layer.
         layer: usize,
     },
+    /// Both a network and a program section.
+    TwoNetworks,
+    /// A step's kind, function, flags or sizes hold no known value.
+    StepKind {
+        /// Index of the step.
+        step: usize,
+    },
+    /// A step's terms or constants do not lie where they must.
+    StepPlace {
+        /// Index of the step.
+        step: usize,
+    },
+    /// The steps form no program, or not one that devices run.
+    Program(ProgramError),
     /// The layers form no network, or not one with the stated inputs and outputs.
     Network(ShapeError),
     /// The range of a feature is not finite, or its lower end lies above its upper end.
@@ -197,6 +212,12 @@ impl fmt::Display for ArtifactError {
             Self::LayerPlace { layer } => {
                 write!(f, "the constants of layer {layer} do not lie where they must")
             }
+            Self::TwoNetworks => write!(f, "both a network and a program section"),
+            Self::StepKind { step } => write!(f, "step {step} is of no known kind"),
+            Self::StepPlace { step } => {
+                write!(f, "the terms or constants of step {step} do not lie where they must")
+            }
+            Self::Program(program) => write!(f, "{program}"),
             Self::Network(shape) => write!(f, "{shape}"),
             Self::Range { feature } => {
                 write!(f, "the input range of feature {feature} is empty or not finite")

@@ -30,6 +30,51 @@ pub const KIND_DENSE: u8 = 1;
 /// Kind of an element-by-element affine layer.
 pub const KIND_SCALE: u8 = 2;
 
+/// Bytes of the program section before its step table.
+pub const PROGRAM_HEADER_LEN: usize = 32;
+/// Bytes of one entry of the step table.
+pub const STEP_ENTRY_LEN: usize = 32;
+/// Bytes of one entry of the term table.
+pub const TERM_ENTRY_LEN: usize = 80;
+/// Sizes that an entry of the term table has room for.
+pub const TERM_SIZES: usize = 15;
+/// Kind of an affine step.
+pub const STEP_AFFINE: u8 = 1;
+/// Kind of an elementwise step.
+pub const STEP_ELEMENTWISE: u8 = 2;
+/// Kind of a max over groups.
+pub const STEP_MAX: u8 = 3;
+/// Kind of an index map. (4 is kept for products, which devices do not compute.)
+pub const STEP_INDEX: u8 = 5;
+/// Flag of a step with a bias.
+pub const STEP_BIAS: u8 = 1;
+/// Flag of a step whose bias, or a term whose constants, have errors beside them.
+pub const WITH_ERRORS: u8 = 2;
+/// Function of an elementwise step: ReLU.
+pub const FUNCTION_RELU: u8 = 1;
+/// Leaky ReLU.
+pub const FUNCTION_LEAKY_RELU: u8 = 2;
+/// Clip.
+pub const FUNCTION_CLIP: u8 = 3;
+/// Absolute value.
+pub const FUNCTION_ABS: u8 = 4;
+/// Sigmoid.
+pub const FUNCTION_SIGMOID: u8 = 5;
+/// Hyperbolic tangent.
+pub const FUNCTION_TANH: u8 = 6;
+/// Map of a term: identity.
+pub const MAP_IDENTITY: u8 = 1;
+/// Element by element.
+pub const MAP_SCALE: u8 = 2;
+/// Matrix.
+pub const MAP_DENSE: u8 = 3;
+/// Convolution.
+pub const MAP_CONV: u8 = 4;
+/// Transpose of a convolution.
+pub const MAP_CONV_TRANSPOSE: u8 = 5;
+/// Sparse matrix.
+pub const MAP_SPARSE: u8 = 6;
+
 /// Bytes of the settings section before its arrays.
 pub const SETTINGS_HEADER_LEN: usize = 16;
 /// Specification: the largest output wins.
@@ -75,11 +120,13 @@ impl SectionId {
     pub const PROOFS: Self = Self(5);
     /// Where the artifact comes from.
     pub const PROVENANCE: Self = Self(6);
+    /// Network as a program, in place of layers.
+    pub const PROGRAM: Self = Self(7);
 
     /// The flags this section must carry, or `None` for an id that this version does not know.
     pub fn flags(self) -> Option<u8> {
         match self {
-            Self::NETWORK | Self::RANGE | Self::SETTINGS | Self::REGIONS => Some(0),
+            Self::NETWORK | Self::RANGE | Self::SETTINGS | Self::REGIONS | Self::PROGRAM => Some(0),
             Self::PROOFS | Self::PROVENANCE => Some(IGNORABLE),
             _ => None,
         }
@@ -94,6 +141,7 @@ impl SectionId {
             Self::REGIONS => "regions",
             Self::PROOFS => "proofs",
             Self::PROVENANCE => "provenance",
+            Self::PROGRAM => "program",
             _ => "unknown",
         }
     }

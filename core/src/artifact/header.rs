@@ -26,7 +26,7 @@ pub struct Section<'a> {
 
 /// An artifact whose envelope is intact: checksums hold, sections follow each other without gap.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Envelope<'a> {
+pub(crate) struct Envelope<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) minor: u16,
     table: &'a [u8],

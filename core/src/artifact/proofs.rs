@@ -7,7 +7,7 @@ use super::reader::{Reader, to_usize};
 
 /// Checked table of blobs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Proofs<'a> {
+pub(crate) struct Proofs<'a> {
     payload: &'a [u8],
     table: &'a [u8],
 }

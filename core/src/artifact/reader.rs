@@ -38,6 +38,10 @@ impl<'a> Reader<'a> {
     pub(super) fn f32s(&mut self, count: usize) -> Option<&'a [f32]> {
         <[f32]>::ref_from_bytes(self.bytes(count.checked_mul(4)?)?).ok()
     }
+    /// `count` numbers in place; `None` also if they do not lie at a multiple of 4 in memory.
+    pub(super) fn u32s(&mut self, count: usize) -> Option<&'a [u32]> {
+        <[u32]>::ref_from_bytes(self.bytes(count.checked_mul(4)?)?).ok()
+    }
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }

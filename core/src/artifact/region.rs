@@ -65,7 +65,7 @@ pub struct Region<'a> {
 
 /// Checked records.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Regions<'a> {
+pub(crate) struct Regions<'a> {
     records: &'a [u8],
     inputs: usize,
 }
@@ -185,12 +185,12 @@ impl<'a> Regions<'a> {
         Ok(Self { records, inputs })
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.records.len().checked_div(record_len(self.inputs)).unwrap_or(0)
     }
 
     /// The certificates, in file order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Region<'a>> + use<'a> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = Region<'a>> + use<'a> {
         let inputs = self.inputs;
         let records = self.records.chunks_exact(record_len(inputs).max(1));
         records.filter_map(move |raw| Record::read(raw, inputs)?.region())

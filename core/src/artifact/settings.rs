@@ -60,10 +60,10 @@ pub enum Spec<'a> {
 
 /// Checked settings.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings<'a> {
-    pub(super) epsilon: &'a [f32],
-    pub(super) spec: Spec<'a>,
-    pub(super) live_bounds: LiveBounds,
+pub(crate) struct Settings<'a> {
+    pub(crate) epsilon: &'a [f32],
+    pub(crate) spec: Spec<'a>,
+    pub(crate) live_bounds: LiveBounds,
 }
 
 impl<'a> Settings<'a> {

@@ -184,6 +184,11 @@ impl<'a> Program<'a> {
         Ok(program)
     }
 
+    /// A program of tables that [`Self::new`] accepted; reads no constant.
+    pub(crate) fn from_checked(inputs: usize, steps: &'a [Step<'a>], terms: &'a [Term<'a>]) -> Self {
+        Self { inputs, steps, terms }
+    }
+
     /// The steps in order.
     pub fn steps(&self) -> &'a [Step<'a>] {
         self.steps

@@ -103,6 +103,11 @@ impl<'p> Planned<'p> {
         Ok(Self { program, places, sizes })
     }
 
+    /// A program with the places and sizes that [`Self::new`] found for it.
+    pub(crate) fn from_parts(program: Program<'p>, places: &'p [Place], sizes: Sizes) -> Self {
+        Self { program, places, sizes }
+    }
+
     /// The program.
     pub fn program(&self) -> &Program<'p> {
         &self.program
