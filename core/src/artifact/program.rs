@@ -9,7 +9,6 @@ use super::format::{
     SectionId, TERM_ENTRY_LEN, TERM_SIZES, WITH_ERRORS, align_up,
 };
 use super::header::{Envelope, Section};
-use super::provenance_pairs;
 use super::reader::{Reader, to_usize};
 use crate::program::{Constants, Conv, Function, Groups, Map, Operation, Slot, Sparse, Step, Term, Terms};
 

@@ -23,13 +23,13 @@ impl Operations {
     fn new(multiply_adds: usize, elements: usize) -> Self {
         Self { multiply_adds, elements }
     }
-    fn plus(self, other: Self) -> Self {
+    pub(super) fn plus(self, other: Self) -> Self {
         Self {
             multiply_adds: self.multiply_adds.saturating_add(other.multiply_adds),
             elements: self.elements.saturating_add(other.elements),
         }
     }
-    fn times(self, factor: usize) -> Self {
+    pub(super) fn times(self, factor: usize) -> Self {
         Self {
             multiply_adds: self.multiply_adds.saturating_mul(factor),
             elements: self.elements.saturating_mul(factor),

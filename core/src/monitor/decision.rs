@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use crate::program::ProgramError;
+
 /// The answer to one sample.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -81,6 +83,15 @@ pub enum MonitorError {
     },
     /// The layers given are not those of the artifact.
     LayerTable,
+    /// Room for more steps or terms is needed, or a place for each slot: one more than steps.
+    Tables {
+        /// Steps needed.
+        steps: usize,
+        /// Terms needed.
+        terms: usize,
+    },
+    /// The steps form no program, or not one that devices run.
+    Program(ProgramError),
     /// More memory is needed.
     Memory {
         /// `f32` elements needed.
@@ -126,6 +137,10 @@ impl fmt::Display for MonitorError {
         match *self {
             Self::Layers { needed } => write!(f, "room for {needed} layers is needed"),
             Self::LayerTable => write!(f, "the layers given are not those of the artifact"),
+            Self::Tables { steps, terms } => {
+                write!(f, "room for {steps} steps, {terms} terms and a place for each slot is needed")
+            }
+            Self::Program(program) => write!(f, "{program}"),
             Self::Memory { needed } => write!(f, "memory for {needed} floats is needed"),
             Self::FpEnv => write!(f, "arithmetic does not follow IEEE 754"),
         }

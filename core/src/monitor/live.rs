@@ -1,12 +1,75 @@
 //! Bounds computed for one sample: the smallest margin on the ball around it.
 
 use crate::artifact::Spec;
-use crate::bounds::{Method, prepare, row_lower};
-use crate::layer::Network;
+use crate::bounds::{self, BoundError, Method};
+use crate::infer;
+use crate::layer::{Network, ShapeError};
+use crate::program::Planned;
+use crate::program::forward as program;
+
+/// What a monitor does with a network of any kind.
+pub(super) trait Runs {
+    fn outputs(&self) -> usize;
+    fn forward(&self, input: &[f32], memory: &mut [f32], output: &mut [f32]) -> Result<(), ShapeError>;
+    fn prepare(
+        &self,
+        lower: &[f32],
+        upper: &[f32],
+        method: Method,
+        memory: &mut [f32],
+    ) -> Result<(), BoundError>;
+    fn row_lower(&self, method: Method, row: &[f32], memory: &mut [f32]) -> Result<f32, BoundError>;
+}
+
+impl Runs for Network<'_> {
+    #[inline]
+    fn outputs(&self) -> usize {
+        Network::outputs(self)
+    }
+    #[inline]
+    fn forward(&self, input: &[f32], memory: &mut [f32], output: &mut [f32]) -> Result<(), ShapeError> {
+        infer::forward(self, input, memory, output)
+    }
+    #[inline]
+    fn prepare(
+        &self,
+        lower: &[f32],
+        upper: &[f32],
+        method: Method,
+        memory: &mut [f32],
+    ) -> Result<(), BoundError> {
+        bounds::prepare(self, lower, upper, method, memory)
+    }
+    #[inline]
+    fn row_lower(&self, method: Method, row: &[f32], memory: &mut [f32]) -> Result<f32, BoundError> {
+        bounds::row_lower(self, method, row, memory)
+    }
+}
+
+impl Runs for Planned<'_> {
+    fn outputs(&self) -> usize {
+        self.program().outputs()
+    }
+    fn forward(&self, input: &[f32], memory: &mut [f32], output: &mut [f32]) -> Result<(), ShapeError> {
+        program::forward(self, input, memory, output)
+    }
+    fn prepare(
+        &self,
+        lower: &[f32],
+        upper: &[f32],
+        method: Method,
+        memory: &mut [f32],
+    ) -> Result<(), BoundError> {
+        bounds::program::prepare(self, lower, upper, method, memory)
+    }
+    fn row_lower(&self, method: Method, row: &[f32], memory: &mut [f32]) -> Result<f32, BoundError> {
+        bounds::program::row_lower(self, method, row, memory)
+    }
+}
 
 /// Where a bound is asked for, and the memory it needs.
-pub(super) struct Live<'m, 'n> {
-    pub(super) network: &'m Network<'n>,
+pub(super) struct Live<'m, N> {
+    pub(super) network: &'m N,
     pub(super) method: Method,
     pub(super) lower: &'m [f32],
     pub(super) upper: &'m [f32],
@@ -15,14 +78,14 @@ pub(super) struct Live<'m, 'n> {
     pub(super) memory: &'m mut [f32],
 }
 
-impl Live<'_, '_> {
+impl<N: Runs> Live<'_, N> {
     /// Lower bound of the margin on the box: of every row, or of `class` against every other class.
     /// Minus infinity if there is none.
     ///
     /// # Rounding
     /// Sound for `Real` and `F32`.
     pub(super) fn margin_lower(mut self, spec: Spec<'_>, class: Option<u16>) -> f32 {
-        if prepare(self.network, self.lower, self.upper, self.method, self.memory).is_err() {
+        if self.network.prepare(self.lower, self.upper, self.method, self.memory).is_err() {
             return f32::NEG_INFINITY;
         }
         match (spec, class.map(usize::from)) {
@@ -67,7 +130,7 @@ impl Live<'_, '_> {
     }
 
     fn bound(&mut self) -> f32 {
-        row_lower(self.network, self.method, self.row, self.memory).unwrap_or(f32::NEG_INFINITY)
+        self.network.row_lower(self.method, self.row, self.memory).unwrap_or(f32::NEG_INFINITY)
     }
 }
 

@@ -14,14 +14,19 @@ mod decision;
 mod environment;
 mod live;
 mod margin;
+mod program;
+mod window;
 
 pub use cost::{Operations, StepOperations, worst_case_ops};
 pub use decision::{Decision, Evidence, Fault, MonitorError, Status};
 
-use crate::artifact::{ArtifactView, Claim};
+pub use program::{ProgramMonitor, ProgramMonitorRef, program_memory_len, program_worst_case_ops};
+pub use window::{Order, Window};
+
+use crate::artifact::{ArtifactView, Claim, Common};
 use crate::bounds;
-use crate::infer;
 use crate::layer::{Layer, Network};
+use live::Runs;
 
 /// `f32` elements of memory that a monitor of `view` needs.
 ///
@@ -91,14 +96,14 @@ impl<'a, const LAYERS: usize, const MEMORY: usize> Monitor<'a, LAYERS, MEMORY> {
     /// Runs the network at `sample` and says what is certified; see [`MonitorRef::step`].
     pub fn step(&mut self, sample: &[f32]) -> Decision {
         let network = Network::from_checked(&self.layers);
-        let decision = decide(&self.view, &network, &mut self.memory, sample);
+        let decision = decide(&self.view.common, &network, &mut self.memory, sample);
         self.computed = has_outputs(&decision);
         decision
     }
 
     /// Outputs of the last step, `[outputs]`; empty if it computed none.
     pub fn outputs(&self) -> &[f32] {
-        outputs_of(&self.view, &self.memory, self.computed)
+        outputs_of(self.view.outputs(), &self.memory, self.computed)
     }
 
     /// The artifact.
@@ -147,14 +152,14 @@ impl<'m, 'a> MonitorRef<'m, 'a> {
     /// *Sound in f32* and *sound over the reals*: [`Status::Certified`] holds for both meanings.
     pub fn step(&mut self, sample: &[f32]) -> Decision {
         let network = Network::from_checked(self.layers);
-        let decision = decide(&self.view, &network, self.memory, sample);
+        let decision = decide(&self.view.common, &network, self.memory, sample);
         self.computed = has_outputs(&decision);
         decision
     }
 
     /// Outputs of the last step, `[outputs]`; empty if it computed none.
     pub fn outputs(&self) -> &[f32] {
-        outputs_of(&self.view, self.memory, self.computed)
+        outputs_of(self.view.outputs(), self.memory, self.computed)
     }
 
     /// The artifact.
@@ -171,8 +176,8 @@ fn has_outputs(decision: &Decision) -> bool {
     }
 }
 
-fn outputs_of<'m>(view: &ArtifactView<'_>, memory: &'m [f32], computed: bool) -> &'m [f32] {
-    if computed { memory.get(..view.outputs()).unwrap_or_default() } else { &[] }
+fn outputs_of(outputs: usize, memory: &[f32], computed: bool) -> &[f32] {
+    if computed { memory.get(..outputs).unwrap_or_default() } else { &[] }
 }
 
 /// A decision without outputs.
@@ -180,29 +185,30 @@ fn without_outputs(status: Status) -> Decision {
     Decision { class: None, margin: f32::NEG_INFINITY, status }
 }
 
-fn decide(view: &ArtifactView<'_>, network: &Network<'_>, memory: &mut [f32], sample: &[f32]) -> Decision {
-    if let Some(status) = refuse(view, sample) {
+fn decide(common: &Common<'_>, network: &impl Runs, memory: &mut [f32], sample: &[f32]) -> Decision {
+    if let Some(status) = refuse(common, sample) {
         return without_outputs(status);
     }
-    let parts = Parts::new(view.inputs(), view.outputs(), memory);
+    let settings = &common.settings;
+    let parts = Parts::new(common.lower.len(), common.outputs, memory);
     // Neither fails: lengths were checked when the monitor was built.
     let Some(Parts { output, row, lower, upper, work }) = parts else {
         return without_outputs(Status::Invalid(Fault::Length));
     };
-    if infer::forward(network, sample, work, output).is_err() {
+    if network.forward(sample, work, output).is_err() {
         return without_outputs(Status::Invalid(Fault::Length));
     }
     if !output.iter().all(|y| y.is_finite()) {
         return without_outputs(Status::Invalid(Fault::Overflow));
     }
-    let (class, margin) = margin::class_and_margin(view.spec(), output);
-    ball::enclose(sample, view.epsilon(), lower, upper);
-    if let Some(radius) = look_up(view, class, sample, lower, upper) {
+    let (class, margin) = margin::class_and_margin(settings.spec, output);
+    ball::enclose(sample, settings.epsilon, lower, upper);
+    if let Some(radius) = look_up(common, class, sample, lower, upper) {
         return Decision { class, margin, status: Status::Certified { by: Evidence::Region, radius } };
     }
-    let margin_lower = match view.live_bounds().method() {
+    let margin_lower = match settings.live_bounds.method() {
         Some(method) => {
-            live::Live { network, method, lower, upper, row, memory: work }.margin_lower(view.spec(), class)
+            live::Live { network, method, lower, upper, row, memory: work }.margin_lower(settings.spec, class)
         }
         None => f32::NEG_INFINITY,
     };
@@ -217,7 +223,7 @@ fn decide(view: &ArtifactView<'_>, network: &Network<'_>, memory: &mut [f32], sa
 /// The largest radius that a region certificate gives the sample, if one holds the ball and speaks of
 /// both meanings and of the class that was computed.
 fn look_up(
-    view: &ArtifactView<'_>,
+    common: &Common<'_>,
     class: Option<u16>,
     sample: &[f32],
     lower: &[f32],
@@ -225,10 +231,10 @@ fn look_up(
 ) -> Option<f32> {
     let claim = class.map_or(Claim::Rows, Claim::Class);
     let mut largest: Option<f32> = None;
-    for region in view.regions() {
+    for region in common.regions.iter() {
         let speaks = region.claim == claim && region.meanings.real() && region.meanings.f32();
         if speaks && ball::lies_inside(lower, upper, region.lower, region.upper) {
-            let radius = ball::radius_inside(sample, view.epsilon(), region.lower, region.upper);
+            let radius = ball::radius_inside(sample, common.settings.epsilon, region.lower, region.upper);
             if largest.is_none_or(|largest| radius > largest) {
                 largest = Some(radius);
             }
@@ -238,17 +244,17 @@ fn look_up(
 }
 
 /// Why `sample` cannot be judged, if so.
-fn refuse(view: &ArtifactView<'_>, sample: &[f32]) -> Option<Status> {
+fn refuse(common: &Common<'_>, sample: &[f32]) -> Option<Status> {
     if !environment::is_ieee() {
         return Some(Status::Invalid(Fault::FpEnv));
     }
-    if sample.len() != view.inputs() {
+    if sample.len() != common.lower.len() {
         return Some(Status::Invalid(Fault::Length));
     }
     if !sample.iter().all(|x| x.is_finite()) {
         return Some(Status::Invalid(Fault::NonFinite));
     }
     let inside = |((x, l), u): ((&f32, &f32), &f32)| l <= x && x <= u;
-    let feature = sample.iter().zip(view.range_lower()).zip(view.range_upper()).position(|p| !inside(p))?;
+    let feature = sample.iter().zip(common.lower).zip(common.upper).position(|p| !inside(p))?;
     Some(Status::OutOfRange { feature: u16::try_from(feature).unwrap_or(u16::MAX) })
 }

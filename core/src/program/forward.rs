@@ -7,6 +7,7 @@
 //!   the product `scale·x` itself, an identity's the operand itself. Product and sum round separately.
 //! * ReLU: `if z < 0 { 0 } else { z }`. Leaky ReLU: `if z < 0 { slope·z } else { z }`.
 //! * clip: `if z < lower { lower } else if z > upper { upper } else { z }`. Absolute value: the sign bit cleared.
+//! * sigmoid, tanh: [`crate::elementary::single`].
 //! * max: the first member, then each later member that is greater than the greatest so far. NaN is kept if it comes
 //!   first and passed over otherwise; an infinite or NaN value never certifies.
 //! * index map: a copy, or +0.
@@ -17,6 +18,7 @@
 use super::plan::{Planned, pair};
 use super::rows::{Rows, visit};
 use super::{Constants, Function, Groups, Map, Operation, Slot, Step, Term, Terms, ZERO, to_usize};
+use crate::elementary::{sigmoid_f32, tanh_f32};
 use crate::infer::relu;
 use crate::layer::ShapeError;
 
@@ -139,6 +141,8 @@ pub fn apply(function: Function, x: f32) -> f32 {
             }
         }
         Function::Abs => x.abs(),
+        Function::Sigmoid => sigmoid_f32(x),
+        Function::Tanh => tanh_f32(x),
         // `Planned::new` refuses the others.
         _ => f32::NAN,
     }

@@ -318,7 +318,15 @@ pub(crate) fn blocked_sum_roundings(n: usize) -> usize {
 
 /// Whether the device computes and bounds the function.
 pub(crate) fn is_supported(function: Function) -> bool {
-    matches!(function, Function::Relu | Function::LeakyRelu { .. } | Function::Clip { .. } | Function::Abs)
+    matches!(
+        function,
+        Function::Relu
+            | Function::LeakyRelu { .. }
+            | Function::Clip { .. }
+            | Function::Abs
+            | Function::Sigmoid
+            | Function::Tanh
+    )
 }
 
 /// How many products of one input a map has at most.

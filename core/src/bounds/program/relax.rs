@@ -9,6 +9,7 @@
 //! | ReLU, absolute value | 0 | no |
 //! | leaky ReLU | 0 | `slope·z` for `z < 0`: by `u·\|slope·z\| + η` |
 //! | clip | its limits | no |
+//! | sigmoid, tanh | | [`crate::relax::device`] gives two lines that hold for both meanings |
 //!
 //! What the device's value rounds is deducted too, times `|a|`, so the line holds for both meanings.
 //!
@@ -25,8 +26,11 @@
 //!
 //! Source: Zhang et al. 2018 (arXiv:1811.00866), section 3; rounding analysis ours.
 
+use super::intervals::magnitude;
+use crate::bounds::BoundError;
 use crate::program::forward::apply;
 use crate::program::{Function, to_usize};
+use crate::relax::device::{Lines, sigmoid, sigmoid_image, tanh, tanh_image};
 use crate::round::{ETA, UNIT, up};
 
 /// `a·y ≥ slope·z + constant`.
@@ -39,6 +43,22 @@ pub(super) struct Line {
 /// A value at most `x` minus two roundings of it and an underflow; the mirror of [`up`].
 fn down(x: f32) -> f32 {
     x - (x.abs() * (4.0 * UNIT) + f32::MIN_POSITIVE)
+}
+
+/// The line below `a·f` that two lines around `f` give.
+///
+/// The rounded slope is within `u|a·s| + η` of `a·s`, so off by at most that times `|z|`; the constant is one product.
+fn from_lines(lines: Result<Lines, BoundError>, lower: f32, upper: f32, a: f32) -> Line {
+    let Ok(lines) = lines else { return Line { slope: 0.0, constant: f32::NAN } };
+    let (s, t) = if a > 0.0 {
+        (lines.lower_slope, lines.lower_intercept)
+    } else {
+        (lines.upper_slope, lines.upper_intercept)
+    };
+    let slope = a * s;
+    let reach = magnitude(lower, upper);
+    let off = up(up(2.0 * UNIT * slope.abs() + 2.0 * ETA) * reach);
+    Line { slope, constant: (down(a * t) - off).next_down() }
 }
 
 /// Where the function's pieces meet.
@@ -66,7 +86,10 @@ fn corners(function: Function, lower: f32, upper: f32) -> [f32; 4] {
 
 /// Whether the line is exact on the interval: no knot lies inside.
 pub(super) fn is_exact(function: Function, lower: f32, upper: f32) -> bool {
-    !knots(function).iter().any(|k| lower < *k && *k < upper)
+    match function {
+        Function::Sigmoid | Function::Tanh => lower >= upper,
+        _ => !knots(function).iter().any(|k| lower < *k && *k < upper),
+    }
 }
 
 /// An interval that holds `f` of both meanings on `[lower, upper]`.
@@ -74,6 +97,11 @@ pub(super) fn is_exact(function: Function, lower: f32, upper: f32) -> bool {
 /// # Rounding
 /// Outward where a corner's value rounds.
 pub(super) fn image(function: Function, lower: f32, upper: f32) -> (f32, f32) {
+    match function {
+        Function::Sigmoid => return sigmoid_image(lower, upper),
+        Function::Tanh => return tanh_image(lower, upper),
+        _ => {}
+    }
     let (mut least, mut most) = (f32::INFINITY, f32::NEG_INFINITY);
     for corner in corners(function, lower, upper) {
         let value = apply(function, corner);
@@ -129,6 +157,11 @@ fn clip_slopes((from, to): (f32, f32), lower: f32, upper: f32) -> (f32, f32) {
 pub(super) fn line(function: Function, lower: f32, upper: f32, a: f32) -> Line {
     if a == 0.0 {
         return Line { slope: 0.0, constant: 0.0 };
+    }
+    match function {
+        Function::Sigmoid => return from_lines(sigmoid(lower, upper), lower, upper, a),
+        Function::Tanh => return from_lines(tanh(lower, upper), lower, upper, a),
+        _ => {}
     }
     let left = left_slope(function);
     let is_leaky = matches!(function, Function::LeakyRelu { .. });
