@@ -112,22 +112,29 @@ pub enum EmitError {
 }
 
 /// A section about to be written.
-struct Part {
+pub(super) struct Part {
     id: SectionId,
     version: u8,
     flags: u8,
     payload: Vec<u8>,
 }
 
-fn u32_of(value: usize, what: &'static str) -> Result<u32, EmitError> {
+impl Part {
+    /// A section of a known kind.
+    pub(super) fn known(id: SectionId, payload: Vec<u8>) -> Self {
+        Self { id, version: 1, flags: id.flags().unwrap_or(0), payload }
+    }
+}
+
+pub(super) fn u32_of(value: usize, what: &'static str) -> Result<u32, EmitError> {
     u32::try_from(value).map_err(|_| EmitError::TooLarge { what })
 }
 
-fn put_f32s(bytes: &mut Vec<u8>, values: &[f32]) {
+pub(super) fn put_f32s(bytes: &mut Vec<u8>, values: &[f32]) {
     bytes.extend(values.iter().flat_map(|value| value.to_le_bytes()));
 }
 
-fn pad(bytes: &mut Vec<u8>) {
+pub(super) fn pad(bytes: &mut Vec<u8>) {
     bytes.resize(bytes.len().next_multiple_of(16), 0);
 }
 
@@ -233,7 +240,7 @@ fn provenance_payload(pairs: &BTreeMap<String, String>) -> Vec<u8> {
 }
 
 /// Header, section table, padded sections, trailer.
-fn assemble(minor: u16, parts: &[Part]) -> Result<Vec<u8>, EmitError> {
+pub(super) fn assemble(minor: u16, parts: &[Part]) -> Result<Vec<u8>, EmitError> {
     let sections =
         u16::try_from(parts.len()).map_err(|_| EmitError::TooLarge { what: "the number of sections" })?;
     let header_len = FIXED_HEADER_LEN + parts.len() * ENTRY_LEN;
@@ -284,29 +291,32 @@ fn owned_layer(layer: &Layer<'_>) -> OwnedLayer {
     OwnedLayer { affine, relu: layer.relu() }
 }
 
-impl Artifact {
-    /// The artifact's bytes; the same value gives the same bytes.
-    ///
-    /// # Errors
-    /// [`EmitError::Shape`], [`EmitError::Refused`] with the check that the bytes would fail, or another
-    /// [`EmitError`].
-    pub fn emit(&self) -> Result<Vec<u8>, EmitError> {
-        self.check_shapes()?;
-        let known = |id: SectionId, payload| Part { id, version: 1, flags: id.flags().unwrap_or(0), payload };
+/// Everything of an artifact but its network.
+pub(super) struct Content<'a> {
+    pub(super) range: &'a InputRange,
+    pub(super) settings: &'a MonitorSettings,
+    pub(super) certificates: &'a [RegionCertificate],
+    pub(super) provenance: &'a BTreeMap<String, String>,
+    pub(super) unknown: &'a [UnknownSection],
+}
+
+impl Content<'_> {
+    /// All sections, that of the network given.
+    pub(super) fn parts(&self, network: Part) -> Result<Vec<Part>, EmitError> {
         let mut parts = vec![
-            known(SectionId::NETWORK, network_payload(&self.chain)?),
-            known(SectionId::RANGE, range_payload(&self.range)),
-            known(SectionId::SETTINGS, settings_payload(&self.settings)?),
+            network,
+            Part::known(SectionId::RANGE, range_payload(self.range)),
+            Part::known(SectionId::SETTINGS, settings_payload(self.settings)?),
         ];
         if !self.certificates.is_empty() {
-            parts.push(known(SectionId::REGIONS, regions_payload(&self.certificates)?));
+            parts.push(Part::known(SectionId::REGIONS, regions_payload(self.certificates)?));
         }
         let proofs: Vec<_> = self.certificates.iter().filter_map(|c| c.proof.as_ref()).collect();
         if !proofs.is_empty() {
-            parts.push(known(SectionId::PROOFS, proofs_payload(&proofs)?));
+            parts.push(Part::known(SectionId::PROOFS, proofs_payload(&proofs)?));
         }
         if !self.provenance.is_empty() {
-            parts.push(known(SectionId::PROVENANCE, provenance_payload(&self.provenance)));
+            parts.push(Part::known(SectionId::PROVENANCE, provenance_payload(self.provenance)));
         }
         parts.extend(self.unknown.iter().map(|section| Part {
             id: section.id,
@@ -315,17 +325,15 @@ impl Artifact {
             payload: section.payload.clone(),
         }));
         parts.sort_by_key(|part| part.id);
-        let bytes = assemble(self.minor, &parts)?;
-        if Self::parse(&bytes)? == *self { Ok(bytes) } else { Err(EmitError::Ambiguous) }
+        Ok(parts)
     }
 
     /// Lists of another length could still add up to a section of the right one, with its numbers in other places.
-    fn check_shapes(&self) -> Result<(), EmitError> {
+    pub(super) fn check_shapes(&self, inputs: usize, outputs: usize) -> Result<(), EmitError> {
         let check = |what: &str, expected: usize, found: usize| {
             let what = || what.to_owned();
             if expected == found { Ok(()) } else { Err(EmitError::Shape { what: what(), expected, found }) }
         };
-        let (inputs, outputs) = (self.chain.inputs(), self.chain.outputs());
         check("lower end of the input range", inputs, self.range.lower.len())?;
         check("upper end of the input range", inputs, self.range.upper.len())?;
         check("epsilon", inputs, self.settings.epsilon.len())?;
@@ -337,6 +345,80 @@ impl Artifact {
             check(&format!("upper end of certificate {index}"), inputs, certificate.upper.len())?;
         }
         Ok(())
+    }
+}
+
+/// Range, settings, certificates, provenance and unknown sections of a view of either kind.
+macro_rules! content_of {
+    ($view:expr) => {{
+        let view = $view;
+        let proofs: Vec<_> = view.proofs().collect();
+        let proof_of = |index: u32| proofs.get(index as usize).map(|proof| proof.to_vec());
+        let certificates = view
+            .regions()
+            .map(|region| $crate::certify::RegionCertificate {
+                lower: region.lower.to_vec(),
+                upper: region.upper.to_vec(),
+                claim: region.claim,
+                bound: region.bound,
+                meanings: region.meanings,
+                proof: region.proof.and_then(proof_of),
+            })
+            .collect();
+        let unknown = view
+            .sections()
+            .filter(|section| section.id.flags().is_none())
+            .map(|section| $crate::certify::artifact::UnknownSection {
+                id: section.id,
+                version: section.version,
+                payload: section.payload.to_vec(),
+            })
+            .collect();
+        let settings = $crate::certify::MonitorSettings {
+            epsilon: view.epsilon().to_vec(),
+            spec: view.spec().into(),
+            live_bounds: view.live_bounds(),
+        };
+        let range = $crate::certify::InputRange {
+            lower: view.range_lower().to_vec(),
+            upper: view.range_upper().to_vec(),
+        };
+        let provenance = view.provenance().map(|(k, v)| (k.to_owned(), v.to_owned())).collect();
+        (range, settings, certificates, provenance, unknown)
+    }};
+}
+pub(super) use content_of;
+
+impl From<Spec<'_>> for OwnedSpec {
+    fn from(spec: Spec<'_>) -> Self {
+        match spec {
+            Spec::ArgMax => Self::ArgMax,
+            Spec::ArgMin => Self::ArgMin,
+            Spec::Rows { coefficients, constants } => {
+                Self::Rows { coefficients: coefficients.to_vec(), constants: constants.to_vec() }
+            }
+        }
+    }
+}
+
+impl Artifact {
+    /// The artifact's bytes; the same value gives the same bytes.
+    ///
+    /// # Errors
+    /// [`EmitError::Shape`], [`EmitError::Refused`] with the check that the bytes would fail, or another
+    /// [`EmitError`].
+    pub fn emit(&self) -> Result<Vec<u8>, EmitError> {
+        let content = Content {
+            range: &self.range,
+            settings: &self.settings,
+            certificates: &self.certificates,
+            provenance: &self.provenance,
+            unknown: &self.unknown,
+        };
+        content.check_shapes(self.chain.inputs(), self.chain.outputs())?;
+        let parts = content.parts(Part::known(SectionId::NETWORK, network_payload(&self.chain)?))?;
+        let bytes = assemble(self.minor, &parts)?;
+        if Self::parse(&bytes)? == *self { Ok(bytes) } else { Err(EmitError::Ambiguous) }
     }
 
     /// Reads an artifact whole.
@@ -354,39 +436,8 @@ impl Artifact {
     pub fn from_view(view: &ArtifactView<'_>) -> Result<Self, ArtifactError> {
         let chain =
             Chain::new(view.layers().map(|l| owned_layer(&l)).collect()).map_err(ArtifactError::Network)?;
-        let proofs: Vec<_> = view.proofs().collect();
-        let proof_of = |index: u32| proofs.get(index as usize).map(|proof| proof.to_vec());
-        let certificates = view.regions().map(|region| RegionCertificate {
-            lower: region.lower.to_vec(),
-            upper: region.upper.to_vec(),
-            claim: region.claim,
-            bound: region.bound,
-            meanings: region.meanings,
-            proof: region.proof.and_then(proof_of),
-        });
-        let spec = match view.spec() {
-            Spec::ArgMax => OwnedSpec::ArgMax,
-            Spec::ArgMin => OwnedSpec::ArgMin,
-            Spec::Rows { coefficients, constants } => {
-                OwnedSpec::Rows { coefficients: coefficients.to_vec(), constants: constants.to_vec() }
-            }
-        };
-        let unknown = view.sections().filter(|section| section.id.flags().is_none()).map(|section| {
-            UnknownSection { id: section.id, version: section.version, payload: section.payload.to_vec() }
-        });
-        Ok(Self {
-            minor: view.version().1,
-            chain,
-            range: InputRange { lower: view.range_lower().to_vec(), upper: view.range_upper().to_vec() },
-            settings: MonitorSettings {
-                epsilon: view.epsilon().to_vec(),
-                spec,
-                live_bounds: view.live_bounds(),
-            },
-            certificates: certificates.collect(),
-            provenance: view.provenance().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-            unknown: unknown.collect(),
-        })
+        let (range, settings, certificates, provenance, unknown) = content_of!(view);
+        Ok(Self { minor: view.version().1, chain, range, settings, certificates, provenance, unknown })
     }
 
     /// Minor version for new artifacts.

@@ -7,12 +7,14 @@ pub mod aligned;
 pub mod artifact;
 pub mod check;
 pub mod naive;
+pub mod program_artifact;
 pub mod prove;
 pub mod region;
 pub mod region_proof;
 pub mod rust_module;
 
 pub use aligned::AlignedBytes;
+pub use program_artifact::ProgramArtifact;
 pub use artifact::{Artifact, EmitError, InputRange, MonitorSettings, OwnedSpec};
 pub use region::{CertificateFile, CertificateFileError, RegionCertificate};
 

@@ -144,6 +144,73 @@ impl Conv {
     }
 }
 
+impl Program {
+    /// A copy of a core program; its steps are called by their number.
+    ///
+    /// # Panics
+    /// Never: a core program passed the same checks.
+    pub fn from_core(program: &core::Program<'_>) -> Self {
+        let mut b = super::Builder::new(program.inputs());
+        let terms_of = |terms: Terms| program.terms(terms).iter();
+        for (index, step) in program.steps().iter().enumerate() {
+            let operation = match step.operation {
+                CoreOperation::Affine { terms, bias } => Operation::Affine(Affine {
+                    terms: terms_of(terms).map(|t| super::Term { input: t.input, map: Map::from_core(&t.map) }).collect(),
+                    bias: bias.map(Constants::from_core),
+                }),
+                CoreOperation::Elementwise { input, function } => Operation::Elementwise { input, function },
+                CoreOperation::Max { input, groups } => Operation::Max {
+                    input,
+                    groups: super::Groups { starts: groups.starts.to_vec(), members: groups.members.to_vec() },
+                },
+                CoreOperation::Product { left, right, count, m, k, n } => {
+                    Operation::Product { left, right, count, m, k, n }
+                }
+                CoreOperation::Index { terms, indices } => Operation::Index {
+                    inputs: terms_of(terms).map(|t| t.input).collect(),
+                    indices: indices.to_vec(),
+                },
+            };
+            b.push(&format!("step {index}"), operation).expect("a checked step");
+        }
+        b.finish(program.output()).expect("a checked program")
+    }
+}
+
+impl Constants {
+    fn from_core(constants: CoreConstants<'_>) -> Self {
+        Self { values: constants.values.to_vec(), error: constants.error.map(<[f32]>::to_vec) }
+    }
+}
+
+impl Map {
+    fn from_core(map: &CoreMap<'_>) -> Self {
+        match *map {
+            CoreMap::Identity => Self::Identity,
+            CoreMap::Scale(scale) => Self::Scale(Constants::from_core(scale)),
+            CoreMap::Dense { count, rows, cols, weights } => {
+                Self::Dense { count, rows, cols, weights: weights.to_vec().into() }
+            }
+            CoreMap::Conv(conv) => Self::Conv(Conv::from_core(conv)),
+            CoreMap::ConvTranspose(conv) => Self::ConvTranspose(Conv::from_core(conv)),
+            CoreMap::Sparse(sparse) => Self::Sparse(super::Sparse {
+                cols: sparse.cols,
+                starts: sparse.starts.to_vec(),
+                columns: sparse.columns.to_vec(),
+                values: Constants::from_core(sparse.values),
+            }),
+        }
+    }
+}
+
+impl Conv {
+    fn from_core(conv: CoreConv<'_>) -> Self {
+        let CoreConv { channels_in, channels_out, groups, size_in, size_out, kernel, stride, dilation, pad, weights } = conv;
+        let weights = weights.to_vec().into();
+        Self { channels_in, channels_out, groups, size_in, size_out, kernel, stride, dilation, pad, weights }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use certus_core::program::{Fault, ProgramError};
