@@ -6,18 +6,23 @@ use std::path::{Component, Path, PathBuf};
 use std::process::ExitCode;
 
 use certus::core::ArtifactView;
-use certus::core::artifact::LiveBounds;
+use certus::core::artifact::{LiveBounds, ProgramView};
+use certus::core::program::ProgramError;
 use certus::engine::Chain;
 use certus::engine::certify::artifact::network_digest;
 use certus::engine::certify::check::{self, CertificateCheck, Computation};
+use certus::engine::certify::check_program::check_program;
 use certus::engine::certify::region::to_hex;
-use certus::engine::certify::rust_module::rust_module;
+use certus::engine::certify::rust_module::{program_rust_module, rust_module};
 use certus::engine::certify::{
-    AlignedBytes, Artifact, CertificateFile, InputRange, MonitorSettings, OwnedSpec, RegionCertificate,
+    AlignedBytes, Artifact, CertificateFile, InputRange, MonitorSettings, OwnedSpec, ProgramArtifact,
+    RegionCertificate, program_artifact,
 };
+use certus::engine::program::Program;
 use certus::engine::{file, graph};
 use certus::{csv, output};
 
+use super::artifact_file::View;
 use super::{Error, artifact_file};
 
 /// Cap on a certificate file, bytes.
@@ -118,7 +123,20 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     if let Some(module) = &args.rust {
         output::check_writable(module)?;
     }
-    let chain = graph::load_chain(net)?;
+    let network = graph::load_network(net)?;
+    // A chain keeps the smaller format and code; any other network is a program.
+    match network.to_chain() {
+        Ok(chain) => write_chain(args, chain, (net, target), out),
+        Err(_) => write_program(args, network.lower()?, (net, target), out),
+    }
+}
+
+fn write_chain(
+    args: &Args,
+    chain: Chain,
+    (net, target): (&Path, &Path),
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
     let (certificate_spec, mut certificates) = match &args.regions {
         Some(path) => read_certificates(path, &chain)?,
         None => (None, Vec::new()),
@@ -128,12 +146,8 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     }
     let artifact = Artifact {
         minor: Artifact::MINOR,
-        range: input_range(args, &chain, &certificates)?,
-        settings: MonitorSettings {
-            epsilon: epsilon(args.epsilon.as_deref().unwrap_or("0"), chain.inputs())?,
-            spec: spec(args.spec, certificate_spec)?,
-            live_bounds: args.bounds.live_bounds(),
-        },
+        range: input_range(args, chain.inputs(), &certificates)?,
+        settings: settings(args, chain.inputs(), certificate_spec)?,
         certificates,
         provenance: provenance(args, net)?,
         unknown: Vec::new(),
@@ -142,18 +156,66 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     let refused = |source| Error::Emit { path: target.display().to_string(), source };
     let bytes = AlignedBytes::from(&artifact.emit().map_err(refused)?[..]);
     let view = ArtifactView::new_checked(bytes.as_slice()).map_err(artifact_file::in_file(target))?;
-    output::write_atomic(target, bytes.as_slice())?;
-    if let Some(module) = &args.rust {
-        output::write_atomic(module, rust_module(&view, &relative(target, module)).as_bytes())?;
+    let module = |name: &str| Ok(rust_module(&view, name));
+    put(args, target, (bytes.as_slice(), view.region_count()), module, out)
+}
+
+fn write_program(
+    args: &Args,
+    program: Program,
+    (net, target): (&Path, &Path),
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
+    if args.regions.is_some() {
+        return Err(option("regions", "certificates are about chains of dense layers; this network is none"));
+    }
+    if let Err(ProgramError::Step { step, fault }) = program_artifact::check_device(&program) {
+        let name = program.steps().get(step).map_or("input", |step| &step.name);
+        return Err(option("out", format!("step `{name}` of {} {fault}", net.display())));
+    }
+    let artifact = ProgramArtifact {
+        minor: Artifact::MINOR,
+        range: input_range(args, program.inputs(), &[])?,
+        settings: settings(args, program.inputs(), None)?,
+        certificates: Vec::new(),
+        provenance: provenance(args, net)?,
+        unknown: Vec::new(),
+        program,
+    };
+    let refused = |source| Error::Emit { path: target.display().to_string(), source };
+    let bytes = AlignedBytes::from(&artifact.emit().map_err(refused)?[..]);
+    let view = ProgramView::new_checked(bytes.as_slice()).map_err(artifact_file::in_file(target))?;
+    let in_file = |error| artifact_file::in_file(target)(certus::core::ArtifactError::Program(error));
+    let module = |name: &str| program_rust_module(&view, name).map_err(in_file);
+    put(args, target, (bytes.as_slice(), view.region_count()), module, out)
+}
+
+fn settings(args: &Args, inputs: usize, certified: Option<OwnedSpec>) -> Result<MonitorSettings, Error> {
+    Ok(MonitorSettings {
+        epsilon: epsilon(args.epsilon.as_deref().unwrap_or("0"), inputs)?,
+        spec: spec(args.spec, certified)?,
+        live_bounds: args.bounds.live_bounds(),
+    })
+}
+
+/// Writes the artifact, and the module that `source` gives for its name.
+fn put(
+    args: &Args,
+    target: &Path,
+    (bytes, regions): (&[u8], usize),
+    source: impl FnOnce(&str) -> Result<String, Error>,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
+    let module = match &args.rust {
+        Some(module) => Some((module, source(&relative(target, module))?)),
+        None => None,
+    };
+    output::write_atomic(target, bytes)?;
+    if let Some((module, source)) = module {
+        output::write_atomic(module, source.as_bytes())?;
         writeln!(out, "wrote {}", module.display())?;
     }
-    let count = view.region_count();
-    writeln!(
-        out,
-        "wrote {}: {} bytes, {count} region certificates",
-        target.display(),
-        bytes.as_slice().len()
-    )?;
+    writeln!(out, "wrote {}: {} bytes, {regions} region certificates", target.display(), bytes.len())?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -206,8 +268,7 @@ pub(super) fn epsilon(text: &str, inputs: usize) -> Result<Vec<f32>, Error> {
     }
 }
 
-fn input_range(args: &Args, chain: &Chain, certificates: &[RegionCertificate]) -> Result<InputRange, Error> {
-    let inputs = chain.inputs();
+fn input_range(args: &Args, inputs: usize, certificates: &[RegionCertificate]) -> Result<InputRange, Error> {
     if let Some(path) = &args.range {
         let rows = csv::read_rows(path, inputs)?;
         let [lower, upper] = <[Vec<f32>; 2]>::try_from(rows).map_err(|rows| {
@@ -271,11 +332,13 @@ fn check_file(
     out: &mut dyn Write,
 ) -> Result<ExitCode, Error> {
     let bytes = artifact_file::read(path)?;
-    let view = ArtifactView::new_checked(bytes.as_slice()).map_err(artifact_file::in_file(path))?;
-    let chain = graph::load_chain(net)?;
-    let samples = samples.map_or(Ok(Vec::new()), |samples| csv::read_rows(samples, view.inputs()))?;
     let failed = |source| Error::Check { path: path.display().to_string(), source };
-    let report = check::check(&view, &chain, &samples).map_err(failed)?;
+    let read = |inputs| samples.map_or(Ok(Vec::new()), |samples| csv::read_rows(samples, inputs));
+    let report = match artifact_file::view(&bytes, path)? {
+        View::Chain(view) => check::check(&view, &graph::load_chain(net)?, &read(view.inputs())?),
+        View::Program(view) => check_program(&view, &graph::load_program(net)?, &read(view.inputs())?),
+    };
+    let report = report.map_err(failed)?;
     let word = |good: bool| if good { "ok    " } else { "FAILED" };
     writeln!(out, "{} the bytes are what writing their content gives", word(report.canonical))?;
     writeln!(out, "{} the network is that of {}", word(report.same_network), net.display())?;

@@ -4,12 +4,15 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use certus::core::monitor::{Decision, MonitorRef, Status};
-use certus::core::{ArtifactView, Evidence, monitor};
+use certus::core::monitor::{Decision, MonitorRef, ProgramMonitorRef, Status};
+use certus::core::program::Place;
+use certus::core::{Evidence, MonitorError, monitor};
 use certus::csv;
+use certus::engine::certify::program_artifact;
 use certus::table::write_table;
 use serde_json::{Value, json};
 
+use super::artifact_file::View;
 use super::{Error, artifact_file};
 
 #[derive(clap::Args)]
@@ -49,19 +52,42 @@ impl Counts {
 
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let bytes = artifact_file::read(&args.artifact)?;
-    let view = ArtifactView::new_checked(bytes.as_slice()).map_err(artifact_file::in_file(&args.artifact))?;
-    let samples = csv::read_rows(&args.input, view.inputs())?;
-    let layers: Vec<_> = view.layers().collect();
-    let mut memory = vec![0.0; monitor::memory_len(&view)];
-    let mut monitor = MonitorRef::new(view, &layers, &mut memory)
-        .map_err(|source| Error::Monitor { path: args.artifact.display().to_string(), source })?;
+    let failed = |source| Error::Monitor { path: args.artifact.display().to_string(), source };
+    match artifact_file::view(&bytes, &args.artifact)? {
+        View::Chain(view) => {
+            let samples = csv::read_rows(&args.input, view.inputs())?;
+            let layers: Vec<_> = view.layers().collect();
+            let mut memory = vec![0.0; monitor::memory_len(&view)];
+            let mut monitor = MonitorRef::new(view, &layers, &mut memory).map_err(failed)?;
+            judge(args, &samples, out, |sample| (monitor.step(sample), monitor.outputs().to_vec()))
+        }
+        View::Program(view) => {
+            let samples = csv::read_rows(&args.input, view.inputs())?;
+            let memory = program_artifact::memory_len(&view);
+            let mut memory = vec![0.0; memory.map_err(|e| failed(MonitorError::Program(e)))?];
+            let (steps, terms): (Vec<_>, Vec<_>) = (view.steps().collect(), view.terms().collect());
+            let mut places = vec![Place::default(); steps.len() + 1];
+            let mut monitor =
+                ProgramMonitorRef::new(view, &steps, &terms, &mut places, &mut memory).map_err(failed)?;
+            judge(args, &samples, out, |sample| (monitor.step(sample), monitor.outputs().to_vec()))
+        }
+    }
+}
+
+/// Prints what `step` says to each sample, then the counts.
+fn judge(
+    args: &Args,
+    samples: &[Vec<f32>],
+    out: &mut dyn Write,
+    mut step: impl FnMut(&[f32]) -> (Decision, Vec<f32>),
+) -> Result<ExitCode, Error> {
     let mut counts = Counts::default();
     let mut rows = Vec::new();
     for (index, sample) in samples.iter().enumerate() {
-        let decision = monitor.step(sample);
+        let (decision, outputs) = step(sample);
         counts.add(&decision.status);
         if args.json {
-            writeln!(out, "{}", to_json(index, &decision, monitor.outputs()))?;
+            writeln!(out, "{}", to_json(index, &decision, &outputs))?;
         } else {
             rows.push(to_row(index, &decision));
         }

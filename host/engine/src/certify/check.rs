@@ -78,7 +78,7 @@ pub enum CheckError {
 }
 
 /// Bits that may be compared: every NaN counts as one, since its payload is not fixed.
-fn same_bits(a: &[f32], b: &[f32]) -> bool {
+pub(super) fn same_bits(a: &[f32], b: &[f32]) -> bool {
     let canonical = |x: &f32| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() };
     a.iter().map(canonical).eq(b.iter().map(canonical))
 }

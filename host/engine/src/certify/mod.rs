@@ -6,6 +6,7 @@
 pub mod aligned;
 pub mod artifact;
 pub mod check;
+pub mod check_program;
 pub mod naive;
 pub mod program_artifact;
 pub mod prove;
@@ -14,8 +15,8 @@ pub mod region_proof;
 pub mod rust_module;
 
 pub use aligned::AlignedBytes;
-pub use program_artifact::ProgramArtifact;
 pub use artifact::{Artifact, EmitError, InputRange, MonitorSettings, OwnedSpec};
+pub use program_artifact::ProgramArtifact;
 pub use region::{CertificateFile, CertificateFileError, RegionCertificate};
 
 /// SHA-256 of `bytes`.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use certus_core::ArtifactError;
 use certus_core::artifact::ProgramView;
 use certus_core::artifact::format::{
     FUNCTION_ABS, FUNCTION_CLIP, FUNCTION_LEAKY_RELU, FUNCTION_RELU, FUNCTION_SIGMOID, FUNCTION_TANH,
@@ -12,7 +13,6 @@ use certus_core::artifact::format::{
 };
 use certus_core::monitor::program_memory_len;
 use certus_core::program::{self as core, ProgramError as CoreError};
-use certus_core::ArtifactError;
 use sha2::{Digest, Sha256};
 
 use super::aligned::AlignedBytes;
@@ -292,8 +292,8 @@ impl ProgramArtifact {
     /// # Errors
     /// [`ArtifactError::Program`] if the steps form no program that devices run.
     pub fn from_view(view: &ProgramView<'_>) -> Result<Self, ArtifactError> {
-        let program =
-            with_planned(view, |planned| Program::from_core(planned.program())).map_err(ArtifactError::Program)?;
+        let program = with_planned(view, |planned| Program::from_core(planned.program()))
+            .map_err(ArtifactError::Program)?;
         let (range, settings, certificates, provenance, unknown) = content_of!(view);
         Ok(Self { minor: view.version().1, program, range, settings, certificates, provenance, unknown })
     }

@@ -27,6 +27,25 @@ impl Program {
     }
 }
 
+impl Program {
+    /// The meaning `F32`: the device's forward pass, bit for bit.
+    ///
+    /// # Errors
+    /// [`core::ProgramError`] if the device does not compute a step.
+    ///
+    /// # Panics
+    /// If `input` is not `[inputs]`.
+    pub fn eval_device(&self, input: &[f32]) -> Result<Vec<f32>, core::ProgramError> {
+        let (tables, mut places) = (self.tables(), Vec::new());
+        let planned = tables.plan(&mut places)?;
+        let mut memory = vec![0.0; core::forward::forward_memory_len(&planned)];
+        let mut output = vec![0.0; self.outputs()];
+        core::forward::forward(&planned, input, &mut memory, &mut output)
+            .expect("input has the shape [inputs]");
+        Ok(output)
+    }
+}
+
 impl<'a> Tables<'a> {
     /// The program over these tables.
     ///
@@ -155,13 +174,18 @@ impl Program {
         for (index, step) in program.steps().iter().enumerate() {
             let operation = match step.operation {
                 CoreOperation::Affine { terms, bias } => Operation::Affine(Affine {
-                    terms: terms_of(terms).map(|t| super::Term { input: t.input, map: Map::from_core(&t.map) }).collect(),
+                    terms: terms_of(terms)
+                        .map(|t| super::Term { input: t.input, map: Map::from_core(&t.map) })
+                        .collect(),
                     bias: bias.map(Constants::from_core),
                 }),
                 CoreOperation::Elementwise { input, function } => Operation::Elementwise { input, function },
                 CoreOperation::Max { input, groups } => Operation::Max {
                     input,
-                    groups: super::Groups { starts: groups.starts.to_vec(), members: groups.members.to_vec() },
+                    groups: super::Groups {
+                        starts: groups.starts.to_vec(),
+                        members: groups.members.to_vec(),
+                    },
                 },
                 CoreOperation::Product { left, right, count, m, k, n } => {
                     Operation::Product { left, right, count, m, k, n }
@@ -205,7 +229,18 @@ impl Map {
 
 impl Conv {
     fn from_core(conv: CoreConv<'_>) -> Self {
-        let CoreConv { channels_in, channels_out, groups, size_in, size_out, kernel, stride, dilation, pad, weights } = conv;
+        let CoreConv {
+            channels_in,
+            channels_out,
+            groups,
+            size_in,
+            size_out,
+            kernel,
+            stride,
+            dilation,
+            pad,
+            weights,
+        } = conv;
         let weights = weights.to_vec().into();
         Self { channels_in, channels_out, groups, size_in, size_out, kernel, stride, dilation, pad, weights }
     }
