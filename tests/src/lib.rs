@@ -4,6 +4,7 @@ pub mod artifacts;
 pub mod naive_lowering;
 pub mod programs;
 pub mod random;
+pub mod random_networks;
 
 use std::path::PathBuf;
 

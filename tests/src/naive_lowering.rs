@@ -26,11 +26,11 @@ pub struct Naive {
 }
 
 impl Naive {
-    /// Lowers every node of `network`.
+    /// Lowers every node of `network`; `None` if its output is its input.
     ///
     /// # Panics
-    /// If the network has no node.
-    pub fn lower(network: &Network) -> Self {
+    /// If no node reads the input.
+    pub fn lower(network: &Network) -> Option<Self> {
         let mut constants = Values::new();
         let mut given: Vec<ValueId> = Vec::new();
         let mut input = None;
@@ -47,8 +47,8 @@ impl Naive {
             given.push(node.output);
         }
         let is_output = |id: &ValueId| std::ptr::eq(network.value(*id), network.output());
-        let output = given.into_iter().find(is_output).expect("a node gives the output");
-        Self { constants, input: input.expect("a node reads the input"), output, steps }
+        let output = given.into_iter().find(is_output)?;
+        Some(Self { constants, input: input.expect("a node reads the input"), output, steps })
     }
 
     /// The output at `input`, and the largest magnitude of any value on the way.

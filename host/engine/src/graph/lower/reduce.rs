@@ -9,9 +9,6 @@ use super::enclosure::Enclosure;
 use super::pool::count;
 use super::steps::{Rows, narrow};
 
-/// Most factors of one product.
-const FACTORS_MAX: usize = 64;
-
 const MINUS_ONE: Enclosure = Enclosure::exact(-1.0);
 
 impl Lowering<'_, '_> {
@@ -81,23 +78,34 @@ impl Lowering<'_, '_> {
         self.affine(x, map, None)
     }
 
-    /// The product of each group, one factor after the other.
+    /// The product of each group, halves times halves.
     fn multiply_up(&mut self, x: Slot, groups: &Groups) -> Result<Slot, Fault> {
-        let size = groups.members.len() / groups.len();
-        if size > FACTORS_MAX {
-            return Err(self.refuse("multiplies more than 64 elements; split it"));
+        let runs = groups.len();
+        let mut size = groups.members.len() / runs;
+        self.reserve(2 * groups.members.len())?;
+        // The groups one after the other, `size` elements each.
+        let members = groups.members.iter().map(|i| *i as usize);
+        let mut factors = self.index(x, members.collect::<Vec<_>>().into_iter())?;
+        while size > 1 {
+            let half = size / 2;
+            let part = |first: usize| {
+                let from = move |i: usize| i / half * size + first + i % half;
+                (0..runs * half).map(from)
+            };
+            let (left, right) = (self.index(factors, part(0))?, self.index(factors, part(half))?);
+            let mut product = self.times(left, right)?;
+            if size % 2 == 1 {
+                // The factor left over follows the products of its group.
+                let from = |i: usize| match (i / (half + 1), i % (half + 1)) {
+                    (run, at) if at < half => run * half + at,
+                    (run, _) => runs * half + run * size + size - 1,
+                };
+                let indices = (0..runs * (half + 1)).map(|i| narrow(from(i))).collect();
+                product = self.push(Operation::Index { inputs: vec![product, factors], indices })?;
+            }
+            (factors, size) = (product, size - half);
         }
-        self.reserve(groups.members.len())?;
-        let mut factors = Vec::new();
-        for k in 0..size {
-            let indices = groups.iter().map(|g| g[k]).collect();
-            factors.push(self.push(Operation::Index { inputs: vec![x], indices })?);
-        }
-        let mut product = factors[0];
-        for factor in &factors[1..] {
-            product = self.times(product, *factor)?;
-        }
-        Ok(product)
+        Ok(factors)
     }
 
     /// `x_0 + log(1 + Σ exp(x_j − x_0))`: a shift of all elements cancels before anything is relaxed.
