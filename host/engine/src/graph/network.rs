@@ -89,6 +89,10 @@ impl Network {
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]
     }
+    /// The value that a node computes under this name.
+    pub fn computed(&self, name: &str) -> Option<ValueId> {
+        self.nodes.iter().map(|n| n.output).find(|id| self.value(*id).name == name)
+    }
     /// The input.
     pub fn input(&self) -> &Value {
         self.value(self.input)

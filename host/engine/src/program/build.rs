@@ -89,7 +89,7 @@ impl Builder {
 
 impl Operation {
     /// Reads `new(slot)` in place of every slot.
-    pub(super) fn rename(&mut self, new: impl Fn(Slot) -> Slot) {
+    pub(crate) fn rename(&mut self, new: impl Fn(Slot) -> Slot) {
         let new = |s: &mut Slot| *s = new(*s);
         match self {
             Self::Affine(affine) => affine.terms.iter_mut().for_each(|t| new(&mut t.input)),

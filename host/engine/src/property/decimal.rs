@@ -161,6 +161,43 @@ impl Decimal {
         if d.abs() != 1 { None } else { Self::normalised(self.big() * factor, exponent) }
     }
 
+    /// `self / divisor` to about sixty digits, rounded up or down; `None` for a divisor of 0 or beyond the range.
+    pub fn divided(&self, divisor: &Self, up: bool) -> Option<Self> {
+        const DIGITS: u32 = 60;
+        if divisor.is_zero() {
+            return None;
+        }
+        let (mut n, mut d) = (self.big() * BigInt::from(10u32).pow(DIGITS), divisor.big());
+        if d.sign() == Sign::Minus {
+            (n, d) = (-n, -d);
+        }
+        // Truncated towards 0; the remainder has the sign of the dividend.
+        let (mut quotient, remainder) = (&n / &d, &n % &d);
+        match (remainder.sign(), up) {
+            (Sign::Plus, true) => quotient += 1,
+            (Sign::Minus, false) => quotient -= 1,
+            _ => {}
+        }
+        let exponent = i64::from(self.exponent) - i64::from(divisor.exponent) - i64::from(DIGITS);
+        Self::checked(quotient, exponent)
+    }
+
+    /// The `f32` nearest to `self`, ties to even, as an exact decimal; `None` beyond the range.
+    pub fn rounded_to_f32(&self) -> Option<Self> {
+        let float: f32 = self.to_string().parse().expect("Rust reads what Display writes");
+        if !float.is_finite() || float == 0.0 {
+            return float.is_finite().then_some(Self::ZERO);
+        }
+        let (significand, power) = decompose(f64::from(float).abs());
+        let magnitude = BigInt::from(significand) * if float < 0.0 { -1 } else { 1 };
+        if power >= 0 {
+            Self::normalised(magnitude << power.unsigned_abs(), 0)
+        } else {
+            // 1/2 = 5/10.
+            Self::normalised(magnitude * BigInt::from(5u32).pow(u32::try_from(-power).ok()?), power)
+        }
+    }
+
     /// Compares with a float; infinities lie beyond every decimal.
     ///
     /// # Panics

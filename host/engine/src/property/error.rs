@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::Path;
 
+use super::element::ElementType;
 use crate::file::FileError;
 
 /// Why a property could not be read, and where.
@@ -22,29 +23,38 @@ pub enum PropertyError {
     },
 }
 
-/// File and line, each as far as known; prints as `file:line: `.
+/// A place in a text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position {
+    /// Line, from 1.
+    pub line: usize,
+    /// Byte of the line, from 1.
+    pub column: usize,
+}
+
+/// File, line and column, each as far as known; prints as `file:line:column: `.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
     /// The file.
     pub file: Option<String>,
-    /// Line, from 1.
-    pub line: Option<usize>,
+    /// Line and column.
+    pub position: Option<Position>,
 }
 
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.file, self.line) {
-            (Some(file), Some(line)) => write!(f, "{file}:{line}: "),
+        match (&self.file, self.position) {
+            (Some(file), Some(Position { line, column })) => write!(f, "{file}:{line}:{column}: "),
             (Some(file), None) => write!(f, "{file}: "),
-            (None, Some(line)) => write!(f, "line {line}: "),
+            (None, Some(Position { line, column })) => write!(f, "line {line}, column {column}: "),
             (None, None) => Ok(()),
         }
     }
 }
 
 impl PropertyError {
-    pub(crate) fn at(line: usize, problem: Problem) -> Self {
-        Self::Content { place: Place { file: None, line: Some(line) }, problem }
+    pub(crate) fn at(position: Position, problem: Problem) -> Self {
+        Self::Content { place: Place { file: None, position: Some(position) }, problem }
     }
 
     pub(crate) fn whole(problem: Problem) -> Self {
@@ -98,7 +108,7 @@ impl fmt::Display for Word {
 #[non_exhaustive]
 pub enum Problem {
     /// Not UTF-8.
-    #[error("is not UTF-8 text; a VNN-LIB 1.0 property is needed")]
+    #[error("is not UTF-8 text; a VNN-LIB property is needed")]
     Text,
     /// Parentheses that do not match.
     #[error("parenthesis {0}")]
@@ -106,6 +116,9 @@ pub enum Problem {
     /// A quote that is not closed.
     #[error("quote is not closed")]
     Quote,
+    /// A bracket that is not closed.
+    #[error("bracket is not closed; indices and shapes are written as [0,1]")]
+    Bracket,
     /// One form too large.
     #[error("form has more than {limit} words; split it into several asserts")]
     FormTooLarge {
@@ -118,8 +131,8 @@ pub enum Problem {
     /// A command of the wrong form.
     #[error("{0} has the wrong form; write (declare-const X_0 Real) or (assert FORMULA)")]
     Shape(Word),
-    /// VNN-LIB 2.0.
-    #[error("VNN-LIB 2.0 is not read yet; write the property in VNN-LIB 1.0")]
+    /// A command of VNN-LIB 2.0 in a file that does not begin with its version.
+    #[error("command of VNN-LIB 2.0; such a file begins with (vnnlib-version <2.0>)")]
     Version,
     /// A variable that is neither `X_i` nor `Y_i`.
     #[error("variable {0}: inputs are X_0, X_1, …, outputs Y_0, Y_1, …")]
@@ -154,7 +167,7 @@ pub enum Problem {
     #[error("number out of range; magnitudes up to 1e308 with at most 1200 digits are read")]
     Range,
     /// An operator that is not read.
-    #[error("operator {0} is not supported; and, or, <=, >=, <, >, =, +, -, * are")]
+    #[error("operator {0} is not supported; and, or, <=, >=, <, >, =, +, -, * (in 2.0 also == and !=) are")]
     Operator(Word),
     /// An operator without operands, or a comparison with one.
     #[error("operator has too few operands")]
@@ -168,19 +181,25 @@ pub enum Problem {
     /// A product of variables.
     #[error("product of variables: only linear constraints are supported")]
     NonLinear,
-    /// A constraint over inputs and outputs.
+    /// A comparison of more than two numbers.
+    #[error("comparison takes two operands")]
+    TwoOperands,
+    /// Numbers of different element types in one expression.
+    #[error("{left} and {right} in one expression: element types are not converted; declare both alike")]
+    MixedTypes {
+        /// One type.
+        left: ElementType,
+        /// The other.
+        right: ElementType,
+    },
+    /// Arithmetic whose float32 result rounds.
     #[error(
-        "constraint over inputs and outputs together is not supported; split it or bound the input alone"
+        "arithmetic over float32 rounds, which is not modelled; compare elements as they are, or declare them real"
     )]
+    RoundedArithmetic,
+    /// A constraint over several inputs, or over inputs and outputs, where one over outputs is needed.
+    #[error("constraint over several inputs, or over inputs and outputs together, cannot be used here")]
     Mixed,
-    /// A constraint over several inputs.
-    #[error("constraint over several inputs is not supported; give each input its bounds")]
-    InputRelation,
-    /// A bound whose division is no decimal.
-    #[error(
-        "coefficient of the input does not divide its bound to a decimal; write the bound of the input itself"
-    )]
-    InputCoefficient,
     /// Coefficients that are no floats even when scaled.
     #[error("coefficients need more than 53 bits; use fewer digits")]
     Coefficient,
@@ -188,18 +207,18 @@ pub enum Problem {
     #[error("and/or expand to too many alternatives (limit about one million); split the property")]
     Explosion,
     /// An input without a bound.
-    #[error("input X_{input} has no {side} bound; add one")]
+    #[error("input {input} has no {side} bound; add one")]
     Unbounded {
         /// The input.
-        input: usize,
+        input: String,
         /// `lower` or `upper`.
         side: &'static str,
     },
     /// Bounds that exclude each other.
-    #[error("input X_{input} has an empty interval: lower bound {lower}, upper bound {upper}")]
+    #[error("input {input} has an empty interval: lower bound {lower}, upper bound {upper}")]
     EmptyBox {
         /// The input.
-        input: usize,
+        input: String,
         /// Its lower bound, rounded.
         lower: String,
         /// Its upper bound, rounded.
@@ -221,6 +240,90 @@ pub enum Problem {
         /// Those of the property.
         found: usize,
     },
+    /// No version of VNN-LIB 2.
+    #[error("a VNN-LIB 2 query begins with its version, such as (vnnlib-version <2.0>)")]
+    NoVersion,
+    /// A version that is not read.
+    #[error("version {0} is not supported; <2.0> and <2.1> are")]
+    OtherVersion(Word),
+    /// A declaration after an assertion.
+    #[error("declare-network after an assert; move all networks to the beginning")]
+    Interleaved,
+    /// No network, or an assertion before it.
+    #[error("no network is declared before this; declare-network with its inputs and outputs is needed")]
+    NoNetwork,
+    /// A network without input or output.
+    #[error("network {0} declares no input or no output; it needs one of each")]
+    NoTensors(Word),
+    /// A command of the wrong form.
+    #[error("wrong form; write {0}")]
+    Shape2(&'static str),
+    /// Something else than a declaration or an assertion.
+    #[error(
+        "{0} is not part of VNN-LIB 2.0; vnnlib-version, declare-network with declare-input, -hidden and -output, equal-to, isomorphic-to, and assert are"
+    )]
+    Command2(Word),
+    /// A name of the wrong form.
+    #[error("{0} is no name; names begin with a letter and go on with letters, digits and _")]
+    Name(Word),
+    /// An element type that is not supported.
+    #[error(
+        "element type {0} is not supported; float32 and real are, with real the network is read over the real numbers"
+    )]
+    ElementType(Word),
+    /// Dimensions of the wrong form.
+    #[error("shape {0} is not supported; write positive sizes as [2,3], or [] for a scalar")]
+    Dimensions(Word),
+    /// Tensors too large.
+    #[error("more than 2^28 elements are declared")]
+    TooManyElements,
+    /// An index outside a tensor.
+    #[error("{element} is no element of a tensor of shape {shape:?}; one index per dimension, from 0")]
+    Index {
+        /// As written.
+        element: Word,
+        /// The tensor's.
+        shape: Vec<usize>,
+    },
+    /// Two relations of one network.
+    #[error("a network has at most one equal-to or isomorphic-to")]
+    SecondEquivalence,
+    /// A relation that cannot be.
+    #[error("network {name} is related to {other}, which cannot be: it {what}")]
+    Equivalence {
+        /// The network.
+        name: Word,
+        /// The other.
+        other: Word,
+        /// Why not.
+        what: &'static str,
+    },
+    /// A default value.
+    #[error("input {0} is `initialized`, which is not supported; assert its value with ==")]
+    Initialized(Word),
+    /// Several inputs or outputs of one network.
+    #[error("{what} {name} is the network's second; networks with one input and one output are supported")]
+    SeveralTensors {
+        /// `input` or `output`.
+        what: &'static str,
+        /// Its name.
+        name: Word,
+    },
+    /// A model of another shape.
+    #[error("{what} is declared with shape {declared:?}, the model {file} has {model:?}")]
+    ModelShape {
+        /// `input` or `output`.
+        what: &'static str,
+        /// In the query.
+        declared: Vec<usize>,
+        /// In the model.
+        model: Vec<usize>,
+        /// The model.
+        file: String,
+    },
+    /// Networks that cannot be put side by side.
+    #[error("{0}")]
+    Compose(String),
     /// A counterexample file of another form.
     #[error("is no counterexample: `sat`, then ((X_0 number) … (Y_0 number) …) is needed")]
     Witness,

@@ -4,7 +4,7 @@
 //! over `or` copies integers. Work and size are capped: an explosion is an error, not a stall.
 
 use super::decimal::Decimal;
-use super::error::{Problem, PropertyError};
+use super::error::{Position, Problem, PropertyError};
 use super::linear::{Linear, Variable};
 
 /// Cap on the conjunctions of one formula, and on those of the whole property.
@@ -24,10 +24,10 @@ pub enum Statement {
         /// The bound.
         value: Decimal,
     },
-    /// `Σ c·Y ≤ rhs`, at least one term.
+    /// `Σ c·v ≤ rhs`, at least one term.
     Row {
-        /// Outputs, ascending, with their coefficients.
-        terms: Vec<(usize, Decimal)>,
+        /// Variables, ascending, with their coefficients.
+        terms: Vec<(Variable, Decimal)>,
         /// Right-hand side.
         rhs: Decimal,
     },
@@ -42,8 +42,8 @@ pub struct Atom {
     pub statement: Statement,
     /// `<` instead of `≤`.
     pub strict: bool,
-    /// Line, from 1.
-    pub line: usize,
+    /// Where it stands.
+    pub at: Position,
 }
 
 /// A conjunction: numbers of atoms.
@@ -52,7 +52,7 @@ pub type Conjunction = Vec<u32>;
 pub type Formula = Vec<Conjunction>;
 
 /// All atoms of a property, and the work spent on expanding.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Atoms {
     atoms: Vec<Atom>,
     work: usize,
@@ -64,40 +64,54 @@ impl Atoms {
         &self.atoms[number as usize]
     }
 
-    /// Line of the last bound of `input`.
-    pub fn last_line_of(&self, input: usize) -> Option<usize> {
+    /// All of them, to rewrite.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = &mut Atom> {
+        self.atoms.iter_mut()
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &Atom> {
+        self.atoms.iter()
+    }
+
+    /// Where the last bound of `input` stands.
+    pub fn last_bound_of(&self, input: usize) -> Option<Position> {
         let bounds = |a: &&Atom| matches!(a.statement, Statement::Bound { input: i, .. } if i == input);
-        self.atoms.iter().rfind(bounds).map(|a| a.line)
+        self.atoms.iter().rfind(bounds).map(|a| a.at)
     }
 
     /// Adds `count` to the work.
     ///
     /// # Errors
     /// [`Problem::Explosion`] beyond the cap.
-    pub fn spend(&mut self, count: usize, line: usize) -> Result<(), PropertyError> {
+    pub fn spend(&mut self, count: usize, at: Position) -> Result<(), PropertyError> {
         self.work = self.work.saturating_add(count);
-        if self.work > WORK_MAX { Err(PropertyError::at(line, Problem::Explosion)) } else { Ok(()) }
+        if self.work > WORK_MAX { Err(PropertyError::at(at, Problem::Explosion)) } else { Ok(()) }
     }
 
-    /// The atom `linear ≤ 0`, or `< 0`.
+    /// `linear ≤ 0`, or `< 0`. A bound of one input that is no decimal becomes two atoms: the bound rounded
+    /// outward, and a row that says it exactly.
     ///
     /// # Errors
-    /// [`Problem::Mixed`], [`Problem::InputRelation`], [`Problem::InputCoefficient`].
-    pub fn add(&mut self, linear: &Linear, strict: bool, line: usize) -> Result<Formula, PropertyError> {
-        let statement = classify(linear, strict).map_err(|p| PropertyError::at(line, p))?;
-        let number =
-            u32::try_from(self.atoms.len()).map_err(|_| PropertyError::at(line, Problem::Explosion))?;
-        self.atoms.push(Atom { statement, strict, line });
-        Ok(vec![vec![number]])
+    /// [`Problem::Range`], [`Problem::Explosion`].
+    pub fn add(&mut self, linear: &Linear, strict: bool, at: Position) -> Result<Formula, PropertyError> {
+        let mut conjunction = Conjunction::new();
+        for statement in classify(linear, strict).map_err(|p| PropertyError::at(at, p))? {
+            let number =
+                u32::try_from(self.atoms.len()).map_err(|_| PropertyError::at(at, Problem::Explosion))?;
+            self.atoms.push(Atom { statement, strict, at });
+            conjunction.push(number);
+        }
+        Ok(vec![conjunction])
     }
 
     /// `left ∧ right`, expanded.
     ///
     /// # Errors
     /// [`Problem::Explosion`].
-    pub fn and(&mut self, mut left: Formula, right: Formula, line: usize) -> Result<Formula, PropertyError> {
+    pub fn and(&mut self, mut left: Formula, right: Formula, at: Position) -> Result<Formula, PropertyError> {
         if let [only] = right.as_slice() {
-            self.spend(left.len() * (1 + only.len()), line)?;
+            self.spend(left.len() * (1 + only.len()), at)?;
             left.iter_mut().for_each(|conjunction| conjunction.extend_from_slice(only));
             return Ok(left);
         }
@@ -105,9 +119,9 @@ impl Atoms {
         let atoms = |f: &Formula| f.iter().map(Vec::len).sum::<usize>();
         let moved = (atoms(&left).saturating_mul(right.len()))
             .saturating_add(atoms(&right).saturating_mul(left.len()));
-        self.spend(moved.saturating_add(count), line)?;
+        self.spend(moved.saturating_add(count), at)?;
         if count > CONJUNCTIONS_MAX {
-            return Err(PropertyError::at(line, Problem::Explosion));
+            return Err(PropertyError::at(at, Problem::Explosion));
         }
         let both = |l: &Conjunction| right.iter().map(|r| [l.as_slice(), r].concat()).collect::<Vec<_>>();
         Ok(left.iter().flat_map(both).collect())
@@ -117,40 +131,32 @@ impl Atoms {
     ///
     /// # Errors
     /// [`Problem::Explosion`].
-    pub fn or(&mut self, mut left: Formula, right: Formula, line: usize) -> Result<Formula, PropertyError> {
-        self.spend(1 + right.len(), line)?;
+    pub fn or(&mut self, mut left: Formula, right: Formula, at: Position) -> Result<Formula, PropertyError> {
+        self.spend(1 + right.len(), at)?;
         left.extend(right);
-        if left.len() > CONJUNCTIONS_MAX {
-            Err(PropertyError::at(line, Problem::Explosion))
-        } else {
-            Ok(left)
-        }
+        if left.len() > CONJUNCTIONS_MAX { Err(PropertyError::at(at, Problem::Explosion)) } else { Ok(left) }
     }
 }
 
 /// What `linear ≤ 0` (or `< 0`) says.
-fn classify(linear: &Linear, strict: bool) -> Result<Statement, Problem> {
+pub fn classify(linear: &Linear, strict: bool) -> Result<Vec<Statement>, Problem> {
     let rhs = -&linear.constant;
-    match linear.terms.as_slice() {
+    let row = |rhs| Statement::Row { terms: linear.terms.clone(), rhs };
+    Ok(match linear.terms.as_slice() {
         [] => {
             let holds = if strict { linear.constant.is_negative() } else { !rhs.is_negative() };
-            Ok(Statement::Truth(holds))
+            vec![Statement::Truth(holds)]
         }
         [(Variable::Input(input), coefficient)] => {
-            let value = rhs.divided_exactly(coefficient).ok_or(Problem::InputCoefficient)?;
-            Ok(Statement::Bound { input: *input as usize, is_upper: !coefficient.is_negative(), value })
-        }
-        terms => {
-            let output = |(v, c): &(Variable, Decimal)| match v {
-                Variable::Output(i) => Some((*i as usize, c.clone())),
-                Variable::Input(_) => None,
-            };
-            let outputs: Vec<_> = terms.iter().filter_map(output).collect();
-            match outputs.len() {
-                0 => Err(Problem::InputRelation),
-                n if n < terms.len() => Err(Problem::Mixed),
-                _ => Ok(Statement::Row { terms: outputs, rhs }),
+            let (input, is_upper) = (*input as usize, !coefficient.is_negative());
+            match rhs.divided_exactly(coefficient) {
+                Some(value) => vec![Statement::Bound { input, is_upper, value }],
+                None => {
+                    let value = rhs.divided(coefficient, is_upper).ok_or(Problem::Range)?;
+                    vec![Statement::Bound { input, is_upper, value }, row(rhs)]
+                }
             }
         }
-    }
+        _ => vec![row(rhs)],
+    })
 }

@@ -46,6 +46,11 @@ impl Linear {
         Self { terms: vec![(variable, Decimal::ONE)], constant: Decimal::ZERO }
     }
 
+    /// Whether it is the number 1 or −1.
+    pub fn is_unit(&self) -> bool {
+        self.terms.is_empty() && (self.constant == Decimal::ONE || -&self.constant == Decimal::ONE)
+    }
+
     /// `−self`.
     #[must_use]
     pub fn negated(&self) -> Self {

@@ -4,11 +4,18 @@
 //! of one of the case's disjuncts true. Decimals are exact: a box is kept rounded outward (`f64`, for
 //! proofs) and inward (`f32`, for witnesses), a right-hand side as an enclosing pair.
 
+mod alias;
 mod assemble;
+mod compose;
+mod compose_chain;
 mod decimal;
+mod element;
 mod error;
+mod evaluate;
+mod expression;
 mod formula;
 mod linear;
+mod query;
 mod sexpr;
 #[cfg(test)]
 mod tests;
@@ -17,17 +24,59 @@ mod witness;
 
 use std::path::Path;
 
+pub use compose::{Composed, Composition, Part};
 pub use decimal::{Decimal, DecimalError};
-pub use error::{Place, Problem, PropertyError, Word};
-pub use vnnlib::parse_vnnlib_str;
+pub use element::ElementType;
+pub use error::{Place, Position, Problem, PropertyError, Word};
+pub use evaluate::Evaluate;
+pub use query::{Equivalence, NetworkDeclaration, Query, Tensor, Version, parse_query};
+pub use vnnlib::{parse_vnnlib_str, parse_vnnlib1};
 pub use witness::{Witness, check_witness, parse_witness};
-
-use crate::Chain;
 
 /// Cap on a VNN-LIB file, unpacked, bytes.
 const LIMIT_BYTES: u64 = 1 << 29;
 
-/// Reads the VNN-LIB property at `path` (gzip accepted).
+/// What a file asks, with how the networks it speaks of become one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lowered {
+    /// The property of the composed network.
+    pub property: Property,
+    /// The composed network.
+    pub composition: Composition,
+}
+
+/// What a VNN-LIB file holds.
+#[derive(Clone, Debug)]
+pub enum Specification {
+    /// VNN-LIB 1.0: about one network.
+    V1(Lowered),
+    /// VNN-LIB 2.0.
+    V2(Query),
+}
+
+/// Reads the VNN-LIB file at `path`, of either version (gzip accepted).
+///
+/// # Errors
+/// [`PropertyError`], naming file, line and column.
+pub fn load_specification(path: &Path) -> Result<Specification, PropertyError> {
+    let bytes = crate::file::read(path, LIMIT_BYTES)?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| PropertyError::whole(Problem::Text));
+    text.and_then(parse_specification).map_err(|e| e.in_file(path))
+}
+
+/// Reads VNN-LIB text of either version.
+///
+/// # Errors
+/// [`PropertyError::Content`], naming line and column.
+pub fn parse_specification(text: &str) -> Result<Specification, PropertyError> {
+    if query::is_version2(text) {
+        parse_query(text).map(Specification::V2)
+    } else {
+        parse_vnnlib1(text).map(Specification::V1)
+    }
+}
+
+/// Reads the VNN-LIB 1.0 property at `path` (gzip accepted).
 ///
 /// # Errors
 /// [`PropertyError`], naming file and line.
@@ -38,12 +87,12 @@ pub fn load_property(path: &Path) -> Result<Property, PropertyError> {
 }
 
 impl Property {
-    /// Checks that the property speaks of `program`: as many inputs, as many outputs.
+    /// Checks that the property speaks of `network`: as many inputs, as many outputs.
     ///
     /// # Errors
     /// [`Problem::Network`] if not.
-    pub fn check_against(&self, chain: &Chain) -> Result<(), PropertyError> {
-        let sides = [("inputs", chain.inputs(), self.inputs), ("outputs", chain.outputs(), self.outputs)];
+    pub fn check_against(&self, network: &dyn Evaluate) -> Result<(), PropertyError> {
+        let sides = [("inputs", network.inputs(), self.inputs), ("outputs", network.outputs(), self.outputs)];
         for (what, expected, found) in sides {
             if expected != found {
                 return Err(PropertyError::whole(Problem::Network { what, expected, found }));
@@ -53,7 +102,29 @@ impl Property {
     }
 }
 
-/// Violated iff for some case there is an `x` in its box such that some disjunct holds at `y = f(x)`.
+impl Lowered {
+    /// Checks that each network has the inputs and outputs that its part needs.
+    ///
+    /// # Errors
+    /// [`Problem::Network`] if not.
+    pub fn check_against(&self, networks: &[&dyn Evaluate]) -> Result<(), PropertyError> {
+        for part in &self.composition.parts {
+            let network = networks[part.network];
+            let sides = [
+                ("inputs", network.inputs(), part.inputs.len()),
+                ("outputs", network.outputs(), part.outputs),
+            ];
+            for (what, expected, found) in sides {
+                if expected != found {
+                    return Err(PropertyError::whole(Problem::Network { what, expected, found }));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// About the composed network (see [`Composition`]; mostly just the network). Violated iff for some case there is an `x` in its box such that some disjunct holds at `y = f(x)`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Property {
     /// Inputs of the network it speaks of.

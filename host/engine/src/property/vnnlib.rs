@@ -6,40 +6,60 @@
 
 use std::collections::HashMap;
 
-use super::Property;
-use super::assemble::assemble;
-use super::decimal::{Decimal, DecimalError};
-use super::error::{Problem, PropertyError, Word};
+use super::assemble::{Declarations, assemble};
+use super::element::ElementType;
+use super::error::{Position, Problem, PropertyError, Word};
+use super::expression::{Comparison, Dialect, evaluate};
 use super::formula::{Atoms, Formula};
-use super::linear::{Linear, Variable};
+use super::linear::Variable;
 use super::sexpr::{Item, Reader};
+use super::{Lowered, Property};
 
-/// Reads a property from VNN-LIB text.
+/// Reads a property of a network's inputs and outputs from VNN-LIB 1.0 text.
+///
+/// # Errors
+/// [`PropertyError::Content`], naming the line; [`Problem::Mixed`] for constraints over several inputs or
+/// over inputs and outputs, which [`parse_vnnlib1`] reads.
+pub fn parse_vnnlib_str(text: &str) -> Result<Property, PropertyError> {
+    let lowered = parse_vnnlib1(text)?;
+    match lowered.composition.is_plain() {
+        true => Ok(lowered.property),
+        false => Err(PropertyError::whole(Problem::Mixed)),
+    }
+}
+
+/// Reads a property from VNN-LIB 1.0 text.
 ///
 /// # Errors
 /// [`PropertyError::Content`], naming the line.
-pub fn parse_vnnlib_str(text: &str) -> Result<Property, PropertyError> {
-    let mut query = Query::default();
+pub fn parse_vnnlib1(text: &str) -> Result<Lowered, PropertyError> {
+    let mut file = File::default();
     let mut reader = Reader::new(text);
     while let Some(form) = reader.next_form()? {
-        query.command(form)?;
+        file.command(form)?;
     }
-    assemble(&query.declared, &query.atoms, query.asserted)
+    let declared = Declared {
+        inputs: count(&file.declared, Variable::Input, "X")?,
+        outputs: count(&file.declared, Variable::Output, "Y")?,
+        positions: &file.declared,
+    };
+    assemble(&declared, file.atoms, file.asserted)
+        .map(|a| a.single_network(declared.inputs, declared.outputs))
 }
 
 /// What the commands so far have said.
 #[derive(Default)]
-struct Query {
-    /// Variables with the line of their declaration.
-    declared: HashMap<Variable, usize>,
+struct File {
+    /// Variables with their declaration's place.
+    declared: HashMap<Variable, Position>,
     atoms: Atoms,
     asserted: Vec<Formula>,
 }
 
-impl Query {
+impl File {
     fn command(&mut self, form: &[Item<'_>]) -> Result<(), PropertyError> {
-        let line = form[0].line();
-        let wrong = |problem| Err(PropertyError::at(line, problem));
+        let at = form[0].position();
+        let wrong = |problem| Err(PropertyError::at(at, problem));
         let (Item::List { children, .. }, Some(head)) = (form[0], form.get(1).and_then(Item::atom)) else {
             return wrong(Problem::Command(Word::of(form[0].atom().unwrap_or("()"))));
         };
@@ -50,7 +70,7 @@ impl Query {
                 self.declare(&form[2], &form[4..])
             }
             ("assert", 2) => {
-                let formula = self.evaluate(&form[2..])?;
+                let formula = evaluate(&form[2..], &Names(&self.declared), &mut self.atoms)?;
                 self.asserted.push(formula);
                 Ok(())
             }
@@ -61,165 +81,89 @@ impl Query {
     }
 
     fn declare(&mut self, name: &Item<'_>, sort: &[Item<'_>]) -> Result<(), PropertyError> {
-        let line = name.line();
+        let at = name.position();
         let text = name.atom().unwrap_or("()");
         let variable = Variable::parse(text)
-            .ok_or_else(|| PropertyError::at(line, Problem::VariableName(Word::of(text))))?;
+            .ok_or_else(|| PropertyError::at(at, Problem::VariableName(Word::of(text))))?;
         if !matches!(sort, [Item::Atom { text: "Real", .. }]) {
-            return Err(PropertyError::at(line, Problem::Sort(Word::of(text))));
+            return Err(PropertyError::at(at, Problem::Sort(Word::of(text))));
         }
-        match self.declared.insert(variable, line) {
+        match self.declared.insert(variable, at) {
             None => Ok(()),
-            Some(_) => Err(PropertyError::at(line, Problem::DeclaredTwice(Word::of(text)))),
+            Some(_) => Err(PropertyError::at(at, Problem::DeclaredTwice(Word::of(text)))),
         }
-    }
-
-    /// The one formula that `items` hold. Backwards, every operand is on the stack before its operator.
-    fn evaluate(&mut self, items: &[Item<'_>]) -> Result<Formula, PropertyError> {
-        let mut stack: Vec<(Value<'_>, usize)> = Vec::new();
-        for item in items.iter().rev() {
-            let value = match *item {
-                Item::Atom { text, line } => self.leaf(text).map_err(|p| PropertyError::at(line, p))?,
-                Item::List { children, line } => {
-                    // The operands come off the stack last first.
-                    let mut operands = stack.split_off(stack.len() - children);
-                    operands.reverse();
-                    self.apply(operands, line)?
-                }
-            };
-            stack.push((value, item.line()));
-        }
-        match stack.pop() {
-            Some((Value::Formula(formula), _)) => Ok(formula),
-            Some((_, line)) => Err(PropertyError::at(line, Problem::NotAFormula)),
-            None => Err(PropertyError::at(1, Problem::NotAFormula)),
-        }
-    }
-
-    /// A number, a variable, or a word that may be an operator.
-    fn leaf<'a>(&self, text: &'a str) -> Result<Value<'a>, Problem> {
-        if let Some(variable) = Variable::parse(text) {
-            return match self.declared.contains_key(&variable) {
-                true => Ok(Value::Linear(Linear::variable(variable))),
-                false => Err(Problem::Undeclared(Word::of(text))),
-            };
-        }
-        match Decimal::parse(text) {
-            Ok(number) => Ok(Value::Linear(Linear::number(number))),
-            Err(DecimalError::NotFinite) => Err(Problem::NotFinite(Word::of(text))),
-            Err(DecimalError::Range) => Err(Problem::Range),
-            Err(DecimalError::Syntax) => Ok(Value::Word(text)),
-        }
-    }
-
-    fn apply<'a>(
-        &mut self,
-        values: Vec<(Value<'a>, usize)>,
-        line: usize,
-    ) -> Result<Value<'a>, PropertyError> {
-        let mut values = values.into_iter();
-        let Some((Value::Word(operator), _)) = values.next() else {
-            return Err(PropertyError::at(line, Problem::NotAFormula));
-        };
-        match operator {
-            "and" | "or" => {
-                let operands = values.map(|(v, at)| v.formula(at)).collect::<Result<Vec<_>, _>>()?;
-                let is_and = operator == "and";
-                self.join(operands, is_and, line).map(Value::Formula)
-            }
-            "<=" | ">=" | "<" | ">" | "=" => {
-                let operands = values.map(|(v, at)| v.linear(at)).collect::<Result<Vec<_>, _>>()?;
-                self.compare(operator, &operands, line).map(Value::Formula)
-            }
-            "+" | "-" | "*" => {
-                let operands = values.map(|(v, at)| v.linear(at)).collect::<Result<Vec<_>, _>>()?;
-                self.arithmetic(operator, operands, line).map(Value::Linear)
-            }
-            other => Err(PropertyError::at(line, Problem::Operator(Word::of(other)))),
-        }
-    }
-
-    fn join(&mut self, operands: Vec<Formula>, is_and: bool, line: usize) -> Result<Formula, PropertyError> {
-        let mut operands = operands.into_iter();
-        let first = operands.next().ok_or_else(|| PropertyError::at(line, Problem::NoOperand))?;
-        operands.try_fold(first, |joined, next| {
-            if is_and { self.atoms.and(joined, next, line) } else { self.atoms.or(joined, next, line) }
-        })
-    }
-
-    /// `a ⋈ b ⋈ c` as `a ⋈ b ∧ b ⋈ c`, each as `… ≤ 0`.
-    fn compare(
-        &mut self,
-        operator: &str,
-        operands: &[Linear],
-        line: usize,
-    ) -> Result<Formula, PropertyError> {
-        if operands.len() < 2 {
-            return Err(PropertyError::at(line, Problem::NoOperand));
-        }
-        let mut all = vec![vec![]];
-        for pair in operands.windows(2) {
-            self.atoms.spend(pair[0].terms.len() + pair[1].terms.len(), line)?;
-            let difference =
-                |a: &Linear, b: &Linear| a.plus(&b.negated()).map_err(|p| PropertyError::at(line, p));
-            let strict = matches!(operator, "<" | ">");
-            if matches!(operator, "<=" | "<" | "=") {
-                let below = self.atoms.add(&difference(&pair[0], &pair[1])?, strict, line)?;
-                all = self.atoms.and(all, below, line)?;
-            }
-            if matches!(operator, ">=" | ">" | "=") {
-                let above = self.atoms.add(&difference(&pair[1], &pair[0])?, strict, line)?;
-                all = self.atoms.and(all, above, line)?;
-            }
-        }
-        Ok(all)
-    }
-
-    fn arithmetic(
-        &mut self,
-        operator: &str,
-        operands: Vec<Linear>,
-        line: usize,
-    ) -> Result<Linear, PropertyError> {
-        let mut operands = operands.into_iter();
-        let first = operands.next().ok_or_else(|| PropertyError::at(line, Problem::NoOperand))?;
-        if operator == "-" && operands.len() == 0 {
-            return Ok(first.negated());
-        }
-        operands.try_fold(first, |left, right| {
-            self.atoms.spend(1 + left.terms.len() + right.terms.len(), line)?;
-            let result = match operator {
-                "+" => left.plus(&right),
-                "-" => left.plus(&right.negated()),
-                _ => left.times(&right),
-            };
-            result.map_err(|p| PropertyError::at(line, p))
-        })
     }
 }
 
-/// What part of an assertion evaluates to.
-enum Value<'a> {
-    /// An operator, or a word that means nothing.
-    Word(&'a str),
-    Linear(Linear),
-    Formula(Formula),
+/// How many variables of one kind there are; their indices must be 0, 1, ….
+fn count(
+    declared: &HashMap<Variable, Position>,
+    kind: fn(u32) -> Variable,
+    letter: &'static str,
+) -> Result<usize, PropertyError> {
+    let missing = (0u32..).find(|i| !declared.contains_key(&kind(*i))).unwrap_or(u32::MAX);
+    let beyond = |v: &Variable| match (kind(0), *v) {
+        (Variable::Input(_), Variable::Input(i)) | (Variable::Output(_), Variable::Output(i)) => i > missing,
+        _ => false,
+    };
+    // The smallest one, so that the message does not depend on the order of the map.
+    if let Some((_, at)) = declared.iter().filter(|(v, _)| beyond(v)).min() {
+        return Err(PropertyError::at(*at, Problem::Gap { letter, index: missing }));
+    }
+    if missing == 0 {
+        return Err(PropertyError::whole(Problem::NoVariables { letter }));
+    }
+    Ok(missing as usize)
 }
 
-impl Value<'_> {
-    fn formula(self, line: usize) -> Result<Formula, PropertyError> {
-        match self {
-            Self::Formula(formula) => Ok(formula),
-            Self::Word(word) => Err(PropertyError::at(line, Problem::Undeclared(Word::of(word)))),
-            Self::Linear(_) => Err(PropertyError::at(line, Problem::NotAFormula)),
+/// The words of an assertion.
+struct Names<'a>(&'a HashMap<Variable, Position>);
+
+impl Dialect for Names<'_> {
+    fn variable(&self, word: &str) -> Result<Option<(Variable, ElementType)>, Problem> {
+        match Variable::parse(word) {
+            Some(v) if self.0.contains_key(&v) => Ok(Some((v, ElementType::Real))),
+            Some(_) => Err(Problem::Undeclared(Word::of(word))),
+            None => Ok(None),
         }
     }
 
-    fn linear(self, line: usize) -> Result<Linear, PropertyError> {
-        match self {
-            Self::Linear(linear) => Ok(linear),
-            Self::Word(word) => Err(PropertyError::at(line, Problem::Undeclared(Word::of(word)))),
-            Self::Formula(_) => Err(PropertyError::at(line, Problem::NotANumber)),
+    fn comparison(&self, word: &str) -> Option<Comparison> {
+        Comparison::of(word)
+    }
+
+    fn is_binary(&self) -> bool {
+        false
+    }
+}
+
+struct Declared<'a> {
+    inputs: usize,
+    outputs: usize,
+    positions: &'a HashMap<Variable, Position>,
+}
+
+impl Declarations for Declared<'_> {
+    fn inputs(&self) -> usize {
+        self.inputs
+    }
+
+    fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    fn name(&self, variable: Variable) -> String {
+        match variable {
+            Variable::Input(i) => format!("X_{i}"),
+            Variable::Output(i) => format!("Y_{i}"),
         }
+    }
+
+    fn position(&self, variable: Variable) -> Position {
+        self.positions.get(&variable).copied().unwrap_or(Position { line: 1, column: 1 })
+    }
+
+    fn is_strict(&self) -> bool {
+        true
     }
 }

@@ -6,11 +6,10 @@ use std::fmt;
 
 use num_bigint::BigInt;
 
-use super::error::{Problem, PropertyError};
+use super::error::{Position, Problem, PropertyError};
 use super::linear::Variable;
 use super::sexpr::{Item, Reader};
-use super::{InputBox, Property, Row};
-use crate::Chain;
+use super::{Evaluate, InputBox, Property, Row};
 
 /// A counterexample: an input of the network, and what the network says there (meaning `F32`).
 #[derive(Clone, Debug, PartialEq)]
@@ -21,24 +20,23 @@ pub struct Witness {
     pub output: Vec<f32>,
 }
 
-/// The witness at `input`, if it is one: inside the decimal box of some case, with all rows of some
-/// disjunct of that case true of the `f32` outputs and all rows of some disjunct true of the `f64` outputs.
+/// The witness at `input`, if it is one: inside the decimal box of some case, with all rows of one and the same
+/// disjunct of that case true both of the `f32` outputs and of the `f64` outputs.
 ///
 /// # Panics
-/// If `property` does not fit `program` (see [`Property::check_against`]) or `input` is not `[inputs]`.
+/// If `property` does not fit `network` (see [`Property::check_against`]) or `input` is not `[inputs]`.
 ///
 /// # Rounding
 /// None: rows are evaluated exactly over the outputs as computed, so `Some` is a fact about these outputs.
-pub fn check_witness(chain: &Chain, property: &Property, input: &[f32]) -> Option<Witness> {
+pub fn check_witness(network: &dyn Evaluate, property: &Property, input: &[f32]) -> Option<Witness> {
     assert_eq!(input.len(), property.inputs, "input has the shape [inputs]");
     let mut cases = property.cases.iter().filter(|c| c.region.contains(input)).peekable();
     cases.peek()?;
-    let output = chain.eval_f32(input);
+    let output = network.eval_f32(input);
     let as_f64 = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-    let (output_f32, output_f64) = (as_f64(&output), chain.eval_f64(&as_f64(input)));
-    let violates =
-        |case: &super::Case, y: &[f64]| case.disjuncts.iter().any(|d| d.rows.iter().all(|r| r.holds(y)));
-    let found = cases.any(|case| violates(case, &output_f32) && violates(case, &output_f64));
+    let (output_f32, output_f64) = (as_f64(&output), network.eval_f64(&as_f64(input)));
+    let holds = |row: &Row| row.holds(&output_f32) && row.holds(&output_f64);
+    let found = cases.any(|case| case.disjuncts.iter().any(|d| d.rows.iter().all(holds)));
     found.then(|| Witness { input: input.to_vec(), output })
 }
 
@@ -130,13 +128,13 @@ impl fmt::Display for Witness {
 pub fn parse_witness(text: &str) -> Result<Witness, PropertyError> {
     let mut reader = Reader::new(text);
     let mut found: Vec<(Variable, f32)> = Vec::new();
-    let mut line = 1;
+    let mut at = Position::default();
     while let Some(form) = reader.next_form()? {
-        line = form[0].line();
+        at = form[0].position();
         match form {
             [Item::Atom { text: "sat", .. }] if found.is_empty() => {}
             [Item::List { .. }, pairs @ ..] if found.is_empty() => read_pairs(pairs, &mut found)?,
-            _ => return Err(PropertyError::at(line, Problem::Witness)),
+            _ => return Err(PropertyError::at(at, Problem::Witness)),
         }
     }
     found.sort_by_key(|(variable, _)| *variable);
@@ -148,12 +146,12 @@ pub fn parse_witness(text: &str) -> Result<Witness, PropertyError> {
         };
         if index as usize != values.len() {
             let index = values.len() as u32;
-            return Err(PropertyError::at(line, Problem::Gap { letter, index }));
+            return Err(PropertyError::at(at, Problem::Gap { letter, index }));
         }
         values.push(value);
     }
     if input.is_empty() {
-        Err(PropertyError::at(line, Problem::Witness))
+        Err(PropertyError::at(at, Problem::Witness))
     } else {
         Ok(Witness { input, output })
     }
@@ -162,7 +160,7 @@ pub fn parse_witness(text: &str) -> Result<Witness, PropertyError> {
 fn read_pairs(items: &[Item<'_>], found: &mut Vec<(Variable, f32)>) -> Result<(), PropertyError> {
     let mut rest = items;
     while let [first, tail @ ..] = rest {
-        let wrong = || PropertyError::at(first.line(), Problem::Witness);
+        let wrong = || PropertyError::at(first.position(), Problem::Witness);
         let (Item::List { children: 2, .. }, [name, value, tail @ ..]) = (first, tail) else {
             return Err(wrong());
         };
@@ -178,7 +176,7 @@ fn read_pairs(items: &[Item<'_>], found: &mut Vec<(Variable, f32)>) -> Result<()
 mod tests {
     use super::*;
     use crate::property::parse_vnnlib_str;
-    use crate::{OwnedAffine, OwnedLayer};
+    use crate::{Chain, OwnedAffine, OwnedLayer};
 
     /// `y = (x₀ + x₁, x₀ − x₁)`.
     fn chain() -> Chain {
@@ -219,6 +217,16 @@ mod tests {
         assert!(check_witness(&chain(), &wide("(<= Y_0 1)"), &x).is_none());
         assert!(check_witness(&chain(), &wide("(> Y_0 1)"), &x).is_none());
         assert!(check_witness(&chain(), &wide("(>= Y_0 1)"), &x).is_some());
+    }
+
+    #[test]
+    fn both_meanings_have_to_satisfy_the_same_disjunct() {
+        // At (1, ε/4) the sum is 1 in f32 and above in f64: each meaning satisfies one disjunct, none both.
+        let mut p = property("(or (<= Y_0 1) (> Y_0 1))");
+        p.cases[0].region.witness_upper = vec![2.0, 2.0];
+        assert_eq!(p.cases[0].disjuncts.len(), 2);
+        assert!(check_witness(&chain(), &p, &[1.0, f32::EPSILON / 4.0]).is_none());
+        assert!(check_witness(&chain(), &p, &[1.0, 0.5]).is_some());
     }
 
     #[test]

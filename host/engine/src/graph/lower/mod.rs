@@ -23,10 +23,10 @@ mod unary;
 use std::sync::Arc;
 
 use crate::chain::Chain;
-use crate::program::{Builder, Program, Slot, simplify};
+use crate::program::{Builder, Operation, Program, Slot, simplify};
 
 use super::error::{Fault, LoadError, Name};
-use super::network::{Network, Node, Value};
+use super::network::{Network, Node, Value, ValueId};
 use super::ops::{Op, Unary};
 use super::tensor::ELEMENTS_MAX;
 use enclosure::Enclosure;
@@ -37,7 +37,15 @@ impl Network {
     /// # Errors
     /// [`Fault::Lowering`] names the node that a program cannot hold.
     pub fn lower(&self) -> Result<Program, LoadError> {
-        self.lower_to_program().map_err(|fault| LoadError::content(&self.file, fault))
+        self.lower_to_program(&[]).map_err(|fault| LoadError::content(&self.file, fault))
+    }
+
+    /// The network as a program that gives its output and, after it, the computed values `hidden`.
+    ///
+    /// # Errors
+    /// As [`Self::lower`], also if a value of `hidden` is a constant.
+    pub fn lower_with_hidden(&self, hidden: &[ValueId]) -> Result<Program, LoadError> {
+        self.lower_to_program(hidden).map_err(|fault| LoadError::content(&self.file, fault))
     }
 
     /// The network as a chain of layers, if it is one.
@@ -49,7 +57,7 @@ impl Network {
         chain.map_err(|e| LoadError::content(&self.file, e.into()))
     }
 
-    fn lower_to_program(&self) -> Result<Program, Fault> {
+    fn lower_to_program(&self, hidden: &[ValueId]) -> Result<Program, Fault> {
         let mut slots = vec![None; self.values.len()];
         let mut known: Vec<Option<Arc<[Enclosure]>>> = vec![None; self.values.len()];
         slots[self.input_id().0] = Some(Slot::INPUT);
@@ -65,8 +73,27 @@ impl Network {
                 slots[node.output.0] = Some(slot);
             }
         }
-        let output = slots[self.output_id().0].expect("import checks that the output is computed");
+        let mut output = slots[self.output_id().0].expect("import checks that the output is computed");
+        if !hidden.is_empty() {
+            let computed = |id: &ValueId| slots[id.0].ok_or_else(|| self.constant_value(*id));
+            let mut inputs = vec![output];
+            inputs.extend(hidden.iter().map(computed).collect::<Result<Vec<_>, _>>()?);
+            let total: usize = inputs.iter().map(|s| program.size(*s)).sum();
+            output = program.push("outputs", Operation::Index { inputs, indices: (0..total as u32).collect() })?;
+        }
         Ok(simplify(program.finish(output)?))
+    }
+}
+
+impl Network {
+    /// A hidden value that does not depend on the input.
+    fn constant_value(&self, id: ValueId) -> Fault {
+        let node = self.nodes().iter().find(|n| n.output == id);
+        Fault::Lowering {
+            node: Name(self.value(id).name.clone()),
+            operator: node.map_or("a constant", |n| n.op.name()),
+            problem: "gives a constant, which is no hidden node to constrain".into(),
+        }
     }
 }
 
