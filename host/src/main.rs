@@ -13,8 +13,11 @@ use clap::error::ErrorKind;
 #[derive(Parser)]
 #[command(name = "certus", version, propagate_version = true)]
 struct Cli {
+    /// Print the verifier's name.
+    #[arg(long, exclusive = true)]
+    name: bool,
     #[command(subcommand)]
-    command: cmd::Command,
+    command: Option<cmd::Command>,
 }
 
 fn main() -> ExitCode {
@@ -24,7 +27,7 @@ fn main() -> ExitCode {
     };
     let stdout = io::stdout();
     let mut out = io::BufWriter::new(stdout.lock());
-    let result = cli.command.run(&mut out).and_then(|code| {
+    let result = answer(&cli, &mut out).and_then(|code| {
         out.flush()?;
         Ok(code)
     });
@@ -33,6 +36,17 @@ fn main() -> ExitCode {
         // Whoever read our output (`| head`) has seen enough.
         Err(cmd::Error::Stdout(e)) if e.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => fail(&error.to_string()),
+    }
+}
+
+fn answer(cli: &Cli, out: &mut dyn Write) -> Result<ExitCode, cmd::Error> {
+    match &cli.command {
+        Some(command) => command.run(out),
+        None if cli.name => {
+            writeln!(out, "certus")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        None => Ok(fail("no subcommand given; `certus --help` lists them")),
     }
 }
 

@@ -169,7 +169,8 @@ fn decide(chain: &Chain, property: &Property, branching: Branching, meaning: Mea
 }
 
 fn accepted(chain: &Chain, property: &Property, meaning: Meaning, proof: &[u8]) -> bool {
-    let parts = Parts::new(chain);
+    let layers = chain.core_layers();
+    let parts = Parts::new(chain, &layers, chain);
     let problem = CaseProblem::new(&parts, property, &property.cases[0], meaning);
     check_case(&problem, proof).is_ok()
 }
@@ -191,7 +192,7 @@ proptest! {
                 let Verdict::Holds(proofs) = &verdict else {
                     return Err(TestCaseError::fail(format!("{branching:?} {meaning:?}: {verdict:?} below the minimum {near}")));
                 };
-                prop_assert!(accepted(&chain, &below, meaning, &proofs[0]));
+                prop_assert!(accepted(&chain, &below, meaning, &proofs[0].bytes));
                 let above = property(&row, near + 1e-2, LOWER, UPPER);
                 let verdict = decide(&chain, &above, branching, meaning);
                 let Verdict::Violated(witness) = &verdict else {
@@ -219,10 +220,10 @@ proptest! {
         let lie = property(&row, rhs, LOWER, UPPER);
         for branching in [Branching::Inputs, Branching::Neurons] {
             let Verdict::Holds(proofs) = decide(&chain, &truth, branching, Meaning::Real) else { continue };
-            prop_assert!(accepted(&chain, &truth, Meaning::Real, &proofs[0]));
-            prop_assert!(!accepted(&chain, &lie, Meaning::Real, &proofs[0]), "the true neighbour's proof");
+            prop_assert!(accepted(&chain, &truth, Meaning::Real, &proofs[0].bytes));
+            prop_assert!(!accepted(&chain, &lie, Meaning::Real, &proofs[0].bytes), "the true neighbour's proof");
             for (index, value) in &mutations {
-                let mut bytes = proofs[0].clone();
+                let mut bytes = proofs[0].bytes.clone();
                 let at = index.index(bytes.len());
                 bytes[at] ^= value | 1;
                 prop_assert!(!accepted(&chain, &lie, Meaning::Real, &bytes), "byte {at} changed");

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use certus::{interrupt, output};
+use certus::core::proof::Meaning;
+use certus_engine::property::Specification;
 use certus_engine::search::Silent;
 use certus_engine::verify::{self, Settings};
 use certus_engine::{file, graph, property};
@@ -120,12 +122,15 @@ fn run_one(args: &Args, instance: &Instance, cap: Option<Duration>) -> Outcome {
 fn verify_one(args: &Args, instance: &Instance, limit: Duration) -> Result<Outcome, Error> {
     let chain = graph::load_chain(&args.dir.join(&instance.onnx))?;
     let path = args.dir.join(&instance.vnnlib);
-    let property = property::load_property(&path)?;
-    property.check_against(&chain).map_err(|e| e.in_file(&path))?;
-    let settings = Settings { timeout: limit, threads: args.threads, ..Settings::default() };
-    let report = verify::verify(&chain, &property, &settings, interrupt::stop_flag(), &Silent);
+    let (lowered, meaning) = match property::load_specification(&path)? {
+        Specification::V1(lowered) => (lowered, Meaning::Real),
+        Specification::V2(query) => (query.lower().map_err(|e| e.in_file(&path))?, query.element.meaning()),
+    };
+    let problem = verify::Instance::new(lowered, vec![chain]).map_err(|e| e.in_file(&path))?;
+    let settings = Settings { timeout: limit, threads: args.threads, meaning, ..Settings::default() };
+    let report = problem.verify(&settings, interrupt::stop_flag(), &Silent);
     let proof_bytes = match &report.verdict {
-        verify::Verdict::Holds(proofs) => proofs.iter().map(Vec::len).sum(),
+        verify::Verdict::Holds(proofs) => proofs.iter().map(|p| p.bytes.len()).sum(),
         _ => 0,
     };
     let s = report.stats;

@@ -1,13 +1,16 @@
 //! Subcommands, one file each: `Args` (what clap parses) and `run` (what it does).
 
 mod artifact_file;
+mod assignment;
 mod bench;
 mod certify;
 mod eval;
 mod export;
 mod inspect;
 mod monitor;
+mod networks;
 mod quickstart;
+mod supports;
 mod verify;
 
 use std::io::{self, Write};
@@ -26,7 +29,7 @@ use certus_engine::property::PropertyError;
 pub enum Command {
     /// Run the whole path on a bundled example and write a report.
     Quickstart(quickstart::Args),
-    /// Verify a property of a network: prints sat, unsat, unknown or timeout.
+    /// Verify a property of a network, or a query of several: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
     /// Verify every instance of a benchmark and compare with the expected verdicts.
     Bench(bench::Args),
@@ -40,6 +43,10 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Say what the device would say to each sample.
     Monitor(monitor::Args),
+    /// Answer one question of the VNN-LIB standard about what can be verified.
+    Supports(supports::Args),
+    /// List what can be verified, all answers of `supports`.
+    Capabilities(supports::AllArgs),
 }
 
 impl Command {
@@ -54,6 +61,8 @@ impl Command {
             Self::Export(args) => export::run(args, out),
             Self::Inspect(args) => inspect::run(args, out),
             Self::Monitor(args) => monitor::run(args, out),
+            Self::Supports(args) => supports::run(args, out),
+            Self::Capabilities(args) => supports::run_all(args, out),
         }
     }
 }

@@ -1,33 +1,43 @@
-//! `certus verify NET PROPERTY`: a verdict with its evidence.
+//! `certus verify`: a verdict with its evidence, for a network and a property or for a VNN-LIB 2.0 query.
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use certus::{interrupt, output};
+use certus_engine::property::{Lowered, Problem, PropertyError, Query, Specification, load_specification};
 use certus_engine::search::{Progress, Silent, Snapshot};
-use certus_engine::verify::{self, Reason, Report, Settings, Verdict};
-use certus_engine::{graph, property};
+use certus_engine::verify::{Instance, Reason, Report, Settings, Verdict};
+use certus_engine::graph;
 use serde::Serialize;
 
 use super::Error;
+use super::assignment::Assignment;
+use super::networks::{self, NamedFile};
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Network, ONNX (gzip accepted).
-    net: PathBuf,
-    /// Property, VNN-LIB 1.0 (gzip accepted); it states the violation.
-    property: PathBuf,
-    /// Seconds until the answer is `timeout`.
+    /// Network, ONNX (gzip accepted); or, without PROPERTY, the query.
+    #[arg(value_name = "NET|QUERY")]
+    first: PathBuf,
+    /// Property, VNN-LIB (gzip accepted); it states the violation.
+    property: Option<PathBuf>,
+    /// Model of a network that the query declares; once for each that is not `equal-to` another.
+    #[arg(long, value_name = "NAME=FILE")]
+    network: Vec<NamedFile>,
+    /// Seconds until the search is given up.
     #[arg(long, value_name = "S", default_value_t = 120.0, allow_negative_numbers = true)]
     timeout: f64,
     /// Print the result as JSON after the verdict's line.
     #[arg(long)]
     json: bool,
-    /// Where to write the counterexample of a `sat` answer, in the VNN-COMP format.
+    /// Where to write the counterexample of a `sat` answer: in the VNN-COMP format, for a query as it is printed.
     #[arg(long, value_name = "FILE")]
     witness: Option<PathBuf>,
+    /// Folder for the assignment of a `sat` query as ONNX tensors, one file per variable, instead of printing it.
+    #[arg(long, value_name = "FOLDER")]
+    serialise_assignments: Option<PathBuf>,
     /// Worker threads; 0 takes one per core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -55,6 +65,14 @@ pub fn word(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// The verdict as VNN-LIB 2.0 spells it.
+fn query_word(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Unknown { reason: Reason::Timeout, .. } => "timed-out",
+        other => word(other),
+    }
+}
+
 #[derive(Serialize)]
 struct Json<'a> {
     verdict: &'a str,
@@ -67,6 +85,8 @@ struct Json<'a> {
     reason: Option<&'a str>,
     input: Option<&'a [f32]>,
     output: Option<&'a [f32]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assignment: Option<&'a Assignment>,
 }
 
 /// One line on standard error, rewritten.
@@ -89,24 +109,70 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     if let Some(path) = &args.witness {
         output::check_writable(path)?;
     }
-    let chain = graph::load_chain(&args.net)?;
-    let property = property::load_property(&args.property)?;
-    property.check_against(&chain).map_err(|e| e.in_file(&args.property))?;
+    let path = args.property.as_ref().unwrap_or(&args.first);
+    let specification = load_specification(path)?;
     let settings = Settings { timeout, threads: args.threads, seed: args.seed, ..Settings::default() };
-    let live = std::io::stderr().is_terminal();
-    let progress: &dyn Progress = if live { &Line } else { &Silent };
-    let report = verify::verify(&chain, &property, &settings, interrupt::stop_flag(), progress);
-    if live {
-        eprint!("\r{:72}\r", "");
+    match (specification, &args.property) {
+        (Specification::V1(lowered), Some(_)) => {
+            args.refuse_query_options()?;
+            verify_property(args, lowered, path, &settings, out)
+        }
+        (Specification::V1(lowered), None) => {
+            let file = networks::only_file(&args.network)?;
+            verify_with_file(args, lowered, file, path, &settings, out)
+        }
+        (Specification::V2(query), property) => {
+            let single = property.is_some().then_some(args.first.as_path());
+            verify_query(args, &query, single, path, settings, out)
+        }
     }
+}
+
+impl Args {
+    fn refuse_query_options(&self) -> Result<(), Error> {
+        if self.network.is_empty() {
+            return Ok(());
+        }
+        let problem = "the network is given twice; write `verify QUERY --network NAME=FILE` or `verify NET PROPERTY`";
+        Err(Error::Option { option: "network", problem: problem.into() })
+    }
+}
+
+/// VNN-LIB 1.0, `verify NET PROPERTY`.
+fn verify_property(
+    args: &Args,
+    lowered: Lowered,
+    path: &Path,
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
+    verify_with_file(args, lowered, &args.first, path, settings, out)
+}
+
+fn verify_with_file(
+    args: &Args,
+    lowered: Lowered,
+    file: &Path,
+    path: &Path,
+    settings: &Settings,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
+    if args.serialise_assignments.is_some() {
+        let problem = "only VNN-LIB 2.0 queries have assignments; use --witness".into();
+        return Err(Error::Option { option: "serialise-assignments", problem });
+    }
+    let chain = graph::load_chain(file)?;
+    let instance = Instance::new(lowered, vec![chain]).map_err(|e| e.in_file(path))?;
+    let report = search(&instance, settings);
     if let (Verdict::Violated(witness), Some(path)) = (&report.verdict, &args.witness) {
-        output::write_atomic(path, witness.to_string().as_bytes())?;
+        let shown = network_witness(&instance, witness);
+        output::write_atomic(path, shown.to_string().as_bytes())?;
     }
     if args.json {
         writeln!(out, "{}", word(&report.verdict))?;
-        writeln!(out, "{}", json(&report))?;
+        writeln!(out, "{}", json(word(&report.verdict), &report, None))?;
     } else if let Verdict::Violated(witness) = &report.verdict {
-        write!(out, "{witness}")?;
+        write!(out, "{}", network_witness(&instance, witness))?;
     } else {
         writeln!(out, "{}", word(&report.verdict))?;
     }
@@ -116,12 +182,84 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// A witness of the composed network as one of the only network: all of its inputs, its own outputs.
+fn network_witness(
+    instance: &Instance,
+    witness: &certus_engine::property::Witness,
+) -> certus_engine::property::Witness {
+    let part = &instance.composition().parts[0];
+    certus_engine::property::Witness {
+        input: part.inputs.iter().map(|i| witness.input[*i]).collect(),
+        output: witness.output[..part.outputs].to_vec(),
+    }
+}
+
+/// VNN-LIB 2.0.
+fn verify_query(
+    args: &Args,
+    query: &Query,
+    single: Option<&Path>,
+    path: &Path,
+    settings: Settings,
+    out: &mut dyn Write,
+) -> Result<ExitCode, Error> {
+    if let Some(folder) = &args.serialise_assignments {
+        output::check_writable(&folder.join("x"))?;
+    }
+    let in_file = |e: PropertyError| e.in_file(path);
+    let chains = networks::load(query, &args.network, single, path)?;
+    let lowered = match query.lower() {
+        Ok(lowered) => lowered,
+        // Decided by exact arithmetic on the assertions alone.
+        Err(e) if matches!(e.problem(), Some(Problem::EmptyBox { .. } | Problem::Impossible)) => {
+            writeln!(out, "unsat")?;
+            eprintln!("no input satisfies the assertions: {}", in_file(e));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(e) => return Err(in_file(e).into()),
+    };
+    let settings = Settings { meaning: query.element.meaning(), ..settings };
+    let instance = Instance::new(lowered, chains).map_err(in_file)?;
+    let report = search(&instance, &settings);
+    let verdict = query_word(&report.verdict);
+    let assignment = match &report.verdict {
+        Verdict::Violated(witness) => Some(Assignment::new(query, instance.composition(), witness)),
+        _ => None,
+    };
+    if let (Some(assignment), Some(path)) = (&assignment, &args.witness) {
+        output::write_atomic(path, format!("sat\n{assignment}").as_bytes())?;
+    }
+    if let (Some(assignment), Some(folder)) = (&assignment, &args.serialise_assignments) {
+        assignment.serialise(folder)?;
+    }
+    writeln!(out, "{verdict}")?;
+    if args.json {
+        writeln!(out, "{}", json(verdict, &report, assignment.as_ref()))?;
+    } else {
+        if let (Some(assignment), None) = (&assignment, &args.serialise_assignments) {
+            write!(out, "{assignment}")?;
+        }
+        describe(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn search(instance: &Instance, settings: &Settings) -> Report {
+    let live = std::io::stderr().is_terminal();
+    let progress: &dyn Progress = if live { &Line } else { &Silent };
+    let report = instance.verify(settings, interrupt::stop_flag(), progress);
+    if live {
+        eprint!("\r{:72}\r", "");
+    }
+    report
+}
+
 /// What it took, on standard error.
 fn describe(report: &Report) {
     let s = &report.stats;
     let detail = match &report.verdict {
         Verdict::Holds(proofs) => {
-            let bytes: usize = proofs.iter().map(Vec::len).sum();
+            let bytes: usize = proofs.iter().map(|p| p.bytes.len()).sum();
             format!("every one of {} leaves accepted by the checker, proof of {bytes} bytes", s.leaves)
         }
         Verdict::Violated(_) => "counterexample holds in f32 and f64".into(),
@@ -141,11 +279,11 @@ fn reason_text(reason: Reason) -> &'static str {
     }
 }
 
-fn json(report: &Report) -> String {
+fn json(verdict: &str, report: &Report, assignment: Option<&Assignment>) -> String {
     let (mut proof_bytes, mut lower_bound, mut reason, mut input, mut output) =
         (None, None, None, None, None);
     match &report.verdict {
-        Verdict::Holds(proofs) => proof_bytes = Some(proofs.iter().map(Vec::len).sum()),
+        Verdict::Holds(proofs) => proof_bytes = Some(proofs.iter().map(|p| p.bytes.len()).sum()),
         Verdict::Violated(witness) => {
             input = Some(witness.input.as_slice());
             output = Some(witness.output.as_slice());
@@ -157,7 +295,7 @@ fn json(report: &Report) -> String {
     }
     let s = &report.stats;
     let json = Json {
-        verdict: word(&report.verdict),
+        verdict,
         seconds: s.seconds,
         domains: s.domains,
         leaves: s.leaves,
@@ -167,6 +305,7 @@ fn json(report: &Report) -> String {
         reason,
         input,
         output,
+        assignment,
     };
     serde_json::to_string(&json).expect("plain numbers and strings")
 }

@@ -39,7 +39,7 @@ pub fn decide(
     let report = verify(chain, &parsed, &settings, stop, &Silent);
     let (outcome, witness) = match report.verdict {
         Verdict::Holds(proofs) => {
-            let proof_bytes = proofs.iter().map(Vec::len).sum();
+            let proof_bytes = proofs.iter().map(|p| p.bytes.len()).sum();
             (Outcome::Holds { leaves: report.stats.leaves, proof_bytes }, None)
         }
         Verdict::Violated(witness) => {

@@ -62,7 +62,7 @@ pub fn prove_region(
                     meanings: Meanings::BOTH,
                     proof: None,
                 };
-                let proof = proofs.swap_remove(0);
+                let proof = proofs.swap_remove(0).bytes;
                 if check_proof(chain, spec, &certificate, &proof).is_ok() {
                     certificate.proof = Some(proof);
                     return Outcome::Proved(Box::new(certificate));

@@ -89,6 +89,16 @@ impl Network {
     pub fn value(&self, id: ValueId) -> &Value {
         &self.values[id.0]
     }
+    /// Whether both are the same operators over the same values; constants may differ.
+    pub fn is_isomorphic_to(&self, other: &Self) -> bool {
+        let shapes = |n: &Self| n.values.iter().map(|v| v.shape.clone()).collect::<Vec<_>>();
+        let parts = |n: &Self| {
+            n.nodes.iter().map(|n| (n.op.clone(), n.inputs.clone(), n.output)).collect::<Vec<_>>()
+        };
+        (self.input, self.output) == (other.input, other.output)
+            && shapes(self) == shapes(other)
+            && parts(self) == parts(other)
+    }
     /// The value that a node computes under this name.
     pub fn computed(&self, name: &str) -> Option<ValueId> {
         self.nodes.iter().map(|n| n.output).find(|id| self.value(*id).name == name)

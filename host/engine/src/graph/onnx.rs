@@ -254,6 +254,13 @@ impl DataType {
     }
 }
 
+impl TensorProto {
+    /// Encodes the tensor as a file of its own.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.encode_to_vec()
+    }
+}
+
 impl OnnxModel {
     /// Decodes `bytes` (plain protobuf).
     ///

@@ -309,6 +309,14 @@ pub enum Problem {
         /// Its name.
         name: Word,
     },
+    /// A hidden node that the model does not have.
+    #[error("the model {file} computes no value named {name}")]
+    HiddenNode {
+        /// As declared.
+        name: Word,
+        /// The model.
+        file: String,
+    },
     /// A model of another shape.
     #[error("{what} is declared with shape {declared:?}, the model {file} has {model:?}")]
     ModelShape {
@@ -320,6 +328,14 @@ pub enum Problem {
         model: Vec<usize>,
         /// The model.
         file: String,
+    },
+    /// Too many or too few networks.
+    #[error("{found} networks are given, the query declares {expected}; see `certus verify --network`")]
+    NetworkCount {
+        /// Those declared.
+        expected: usize,
+        /// Those given.
+        found: usize,
     },
     /// Networks that cannot be put side by side.
     #[error("{0}")]

@@ -15,6 +15,7 @@ mod evaluate;
 mod expression;
 mod formula;
 mod linear;
+mod merge;
 mod query;
 mod sexpr;
 #[cfg(test)]
@@ -103,11 +104,15 @@ impl Property {
 }
 
 impl Lowered {
-    /// Checks that each network has the inputs and outputs that its part needs.
+    /// Checks that there is one network per part, with the inputs and outputs that the part needs.
     ///
     /// # Errors
-    /// [`Problem::Network`] if not.
+    /// [`Problem::NetworkCount`], [`Problem::Network`] if not.
     pub fn check_against(&self, networks: &[&dyn Evaluate]) -> Result<(), PropertyError> {
+        let count = self.composition.parts.len();
+        if count != networks.len() {
+            return Err(PropertyError::whole(Problem::NetworkCount { expected: count, found: networks.len() }));
+        }
         for part in &self.composition.parts {
             let network = networks[part.network];
             let sides = [

@@ -73,6 +73,8 @@ pub struct Tensor {
     pub name: String,
     /// Type of its elements.
     pub element: ElementType,
+    /// The type as the query spells it.
+    pub type_name: String,
     /// Dimensions; empty for a scalar.
     pub shape: Vec<usize>,
     /// Where it is declared.
@@ -126,24 +128,44 @@ impl NetworkDeclaration {
     /// # Errors
     /// [`Problem::ModelShape`].
     pub fn check_model(&self, model: &graph::Network) -> Result<(), PropertyError> {
-        let squeezed = |shape: &[usize]| shape.iter().copied().filter(|d| *d != 1).collect::<Vec<_>>();
-        let sides = [("input", &self.inputs, model.input()), ("output", &self.outputs, model.output())];
-        for (what, declared, value) in sides {
-            let tensor = &declared[0];
-            if squeezed(&tensor.shape) != squeezed(&value.shape) {
-                return Err(PropertyError::at(
-                    tensor.at,
-                    Problem::ModelShape {
-                        what,
-                        declared: tensor.shape.clone(),
-                        model: value.shape.clone(),
-                        file: model.file().to_owned(),
-                    },
-                ));
-            }
-        }
-        Ok(())
+        check_shape(&self.inputs[0], model.input(), "input", model.file())?;
+        check_shape(&self.outputs[0], model.output(), "output", model.file())
     }
+}
+
+impl NetworkDeclaration {
+    /// The model's values that the hidden tensors name: a node's output, or the node itself.
+    ///
+    /// # Errors
+    /// [`Problem::HiddenNode`] if there is none, [`Problem::ModelShape`].
+    pub fn hidden_values(&self, model: &graph::Network) -> Result<Vec<graph::ValueId>, PropertyError> {
+        let find = |tensor: &Tensor| {
+            let name = tensor.onnx.as_deref().unwrap_or_default();
+            let named = || model.nodes().iter().find(|n| n.name == name).map(|n| n.output);
+            let id = model.computed(name).or_else(named).ok_or_else(|| {
+                let file = model.file().to_owned();
+                PropertyError::at(tensor.at, Problem::HiddenNode { name: Word::of(name), file })
+            })?;
+            check_shape(tensor, model.value(id), "hidden node", model.file())?;
+            Ok(id)
+        };
+        self.hidden.iter().map(find).collect()
+    }
+}
+
+/// The same sizes in the same order, those of 1 left out.
+fn check_shape(
+    tensor: &Tensor,
+    value: &graph::Value,
+    what: &'static str,
+    file: &str,
+) -> Result<(), PropertyError> {
+    let squeezed = |shape: &[usize]| shape.iter().copied().filter(|d| *d != 1).collect::<Vec<_>>();
+    if squeezed(&tensor.shape) == squeezed(&value.shape) {
+        return Ok(());
+    }
+    let (declared, model, file) = (tensor.shape.clone(), value.shape.clone(), file.to_owned());
+    Err(PropertyError::at(tensor.at, Problem::ModelShape { what, declared, model, file }))
 }
 
 impl Query {

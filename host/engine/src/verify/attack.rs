@@ -177,7 +177,7 @@ impl Attacker {
             if violated {
                 let point: Vec<f32> =
                     self.x[r..].iter().step_by(lanes).take(problem.parts.net.inputs).copied().collect();
-                let witness = check_witness(problem.parts.chain, problem.property, &point);
+                let witness = check_witness(problem.parts.evaluator, problem.property, &point);
                 if witness.is_some() {
                     return witness;
                 }

@@ -1,6 +1,6 @@
 //! The engine's hand on the checker: memory, and which leaves were accepted.
 
-use super::problem::CaseProblem;
+use super::problem::{CaseProblem, Parts};
 use crate::search::Leaf;
 use crate::search::tree::Claim;
 use certus_core::proof::{self, Frame, Memory, Rejection, Split, TreeMemory, check_leaf, check_tree, walk};
@@ -25,11 +25,10 @@ pub struct Checker {
 }
 
 impl Checker {
-    /// Memory for the problem's network.
-    pub fn new(problem: &CaseProblem<'_>) -> Self {
-        let (len, width) =
-            problem.with_proof_problem(|p| (proof::memory_len(&p.network, LANES), p.network.width()));
-        Self { kernel: problem.parts.kernel.clone(), floats: vec![0.0; len], index: vec![0; width] }
+    /// Memory for the network.
+    pub fn new(parts: &Parts<'_>) -> Self {
+        let (len, width) = (proof::memory_len(&parts.network, LANES), parts.network.width());
+        Self { kernel: parts.kernel.clone(), floats: vec![0.0; len], index: vec![0; width] }
     }
 
     /// Whether the checker accepts the leaf.
@@ -120,7 +119,7 @@ const NO_SPLIT: Split = Split { layer: 0, neuron: 0, active: false };
 /// # Errors
 /// [`Rejection`].
 pub fn check_case(problem: &CaseProblem<'_>, bytes: &[u8]) -> Result<proof::Stats, Rejection> {
-    let mut checker = Checker::new(problem);
+    let mut checker = Checker::new(problem.parts);
     let region = &problem.case.region;
     let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
     let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);

@@ -5,7 +5,9 @@
 //! leaves of the tree.
 
 mod attack;
+mod group;
 mod input_split;
+mod instance;
 mod leaf;
 mod problem;
 mod relu_split;
@@ -13,13 +15,14 @@ mod shared;
 
 use crate::bounds::crown::Scratch;
 use crate::chain::Chain;
-use crate::property::{Property, Witness};
+use crate::property::{Evaluate, Property, Witness};
 use crate::search::{Budget, Progress};
 use certus_core::proof::Meaning;
 use shared::{Domain, Shared, Tools};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+pub use instance::Instance;
 pub use leaf::{Checker, check_case};
 pub use problem::{CaseProblem, Parts};
 
@@ -76,11 +79,20 @@ pub enum Reason {
     Rounding,
 }
 
+/// A proof that some cases of a property are not violated.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CaseProof {
+    /// Which cases, ascending; the proof is of their [`Property::merged`] case.
+    pub cases: Vec<usize>,
+    /// The proof, in the format of `certus_core::proof::walk`.
+    pub bytes: Vec<u8>,
+}
+
 /// The answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// No input violates the property; one proof per case, in the format of `certus_core::proof::walk`.
-    Holds(Vec<Vec<u8>>),
+    /// No input violates the property; the proofs together are of all cases.
+    Holds(Vec<CaseProof>),
     /// An input that violates it, in both meanings.
     Violated(Witness),
     /// Not decided.
@@ -114,10 +126,10 @@ pub struct Report {
     pub stats: Stats,
 }
 
-/// Decides `property` for `program`.
+/// Decides `property` for `chain`.
 ///
 /// # Panics
-/// If the property's inputs or outputs are not the program's ([`Property::check_against`]).
+/// If the property's inputs or outputs are not the chain's ([`Property::check_against`]).
 pub fn verify(
     chain: &Chain,
     property: &Property,
@@ -125,23 +137,72 @@ pub fn verify(
     stop: &AtomicBool,
     progress: &dyn Progress,
 ) -> Report {
-    assert_eq!((chain.inputs(), chain.outputs()), (property.inputs, property.outputs), "the property fits");
+    verify_with(chain, chain, property, settings, stop, progress)
+}
+
+/// Decides `property` for `chain`; counterexamples are checked with `evaluator`, which is the same network on the property's
+/// boxes, evaluated more directly.
+///
+/// # Panics
+/// If the property's inputs or outputs are not those of both.
+pub fn verify_with(
+    chain: &Chain,
+    evaluator: &dyn Evaluate,
+    property: &Property,
+    settings: &Settings,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Report {
+    let expected = (property.inputs, property.outputs);
+    assert_eq!((chain.inputs(), chain.outputs()), expected, "the property fits");
+    assert_eq!((evaluator.inputs(), evaluator.outputs()), expected, "the property fits");
     let budget = Budget::new(settings.timeout, stop);
     let mut stats = Stats::default();
-    let mut proofs = Vec::with_capacity(property.cases.len());
-    let parts = problem::Parts::new(chain);
-    for case in &property.cases {
-        let problem = CaseProblem::new(&parts, property, case, settings.meaning);
-        match decide(&problem, settings, &budget, progress, &mut stats) {
-            Ok(proof) => proofs.push(proof),
-            Err(verdict) => {
-                stats.seconds = budget.elapsed().as_secs_f64();
-                return Report { verdict, stats };
-            }
+    let layers = chain.core_layers();
+    let parts = Parts::new(chain, &layers, evaluator);
+    let verdict = decide_all(&parts, property, settings, &budget, progress, &mut stats);
+    stats.seconds = budget.elapsed().as_secs_f64();
+    Report { verdict, stats }
+}
+
+/// Neighbouring cases in groups first, then each one that is left by itself.
+fn decide_all(
+    parts: &Parts<'_>,
+    property: &Property,
+    settings: &Settings,
+    budget: &Budget<'_>,
+    progress: &dyn Progress,
+    stats: &mut Stats,
+) -> Verdict {
+    let grouped = group::prove_groups(parts, property, settings, budget, progress, stats);
+    if let Some(witness) = grouped.witness {
+        return Verdict::Violated(witness);
+    }
+    let mut proofs = grouped.proofs;
+    for index in grouped.open {
+        let problem = CaseProblem::new(parts, property, &property.cases[index], settings.meaning);
+        match decide(&problem, settings, budget, progress, stats) {
+            Ok(bytes) => proofs.push(CaseProof { cases: vec![index], bytes }),
+            Err(verdict) => return verdict,
         }
     }
-    stats.seconds = budget.elapsed().as_secs_f64();
-    Report { verdict: Verdict::Holds(proofs), stats }
+    Verdict::Holds(proofs)
+}
+
+fn worker_threads(settings: &Settings) -> usize {
+    match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        n => n,
+    }
+}
+
+/// A box in `f32`, rounded outward.
+fn rounded_box(lower: &[f64], upper: &[f64]) -> (Vec<f32>, Vec<f32>) {
+    let down = |x: f64| {
+        let y = x as f32;
+        if f64::from(y) > x { y.next_down() } else { y }
+    };
+    (lower.iter().map(|x| down(*x)).collect(), upper.iter().map(|x| -down(-*x)).collect())
 }
 
 /// Up to this many inputs, boxes are halved; above, neurons are split.
@@ -184,10 +245,7 @@ fn decide(
         }
         shared.pool.open(open);
         let run = if by_input { input_split::run } else { relu_split::run };
-        let threads = match settings.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
-        };
+        let threads = worker_threads(settings);
         std::thread::scope(|scope| {
             for index in 1..threads {
                 let (shared, scratch) = (&shared, scratch());

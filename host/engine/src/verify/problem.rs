@@ -3,17 +3,18 @@
 use crate::bounds::{Net, Spec};
 use crate::chain::Chain;
 use crate::device::ProofKernel;
-use crate::property::{Case, Property, Row};
-use certus_core::Layer;
+use crate::property::{Case, Evaluate, Property, Row};
 use certus_core::proof::{self, Meaning};
+use certus_core::{Layer, Network};
 
 /// What all cases share.
-#[derive(Debug)]
 pub struct Parts<'p> {
-    /// The program.
-    pub chain: &'p Chain,
-    /// Its layers for the core.
-    pub layers: Vec<Layer<'p>>,
+    /// The network for the core.
+    pub network: Network<'p>,
+    /// Its layers.
+    pub layers: &'p [Layer<'p>],
+    /// What counterexamples are checked with.
+    pub evaluator: &'p dyn Evaluate,
     /// Its form for the search.
     pub net: Net,
     /// Its weights for the checker.
@@ -21,16 +22,18 @@ pub struct Parts<'p> {
 }
 
 impl<'p> Parts<'p> {
-    /// Packs `program`.
-    pub fn new(chain: &'p Chain) -> Self {
-        let layers = chain.core_layers();
-        let kernel = ProofKernel::new(&layers);
-        Self { chain, net: Net::new(chain), layers, kernel }
+    /// Packs `chain`, whose [`Chain::core_layers`] are `layers`.
+    ///
+    /// # Panics
+    /// If the layers are those of another chain.
+    pub fn new(chain: &'p Chain, layers: &'p [Layer<'p>], evaluator: &'p dyn Evaluate) -> Self {
+        let network = Network::new(layers).expect("checked by Chain::new");
+        assert_eq!((network.inputs(), network.outputs()), (chain.inputs(), chain.outputs()), "layers of the chain");
+        Self { network, layers, evaluator, net: Net::new(chain), kernel: ProofKernel::new(layers) }
     }
 }
 
 /// One case: a box and the disjuncts to refute on it.
-#[derive(Debug)]
 pub struct CaseProblem<'a> {
     /// Network and weights.
     pub parts: &'a Parts<'a>,
@@ -72,9 +75,8 @@ impl<'a> CaseProblem<'a> {
 
     /// Calls `body` with the problem as the checker reads it.
     pub fn with_proof_problem<R>(&self, body: impl FnOnce(&proof::Problem<'_>) -> R) -> R {
-        let network = certus_core::Network::new(&self.parts.layers).expect("checked by Chain::new");
         let disjuncts: Vec<&[proof::Row<'_>]> = self.rows.iter().map(Vec::as_slice).collect();
-        body(&proof::Problem { network, disjuncts: &disjuncts, meaning: self.meaning })
+        body(&proof::Problem { network: self.parts.network, disjuncts: &disjuncts, meaning: self.meaning })
     }
 
     /// Index in the program of hidden layer `k` of the search's network.
@@ -103,7 +105,7 @@ impl<'a> CaseProblem<'a> {
     pub fn program_alpha(&self, alpha: &[f32]) -> Vec<u8> {
         let mut hidden = alpha.iter();
         let mut bytes = Vec::new();
-        for layer in &self.parts.layers {
+        for layer in self.parts.layers {
             for _ in 0..layer.outputs() {
                 let alpha = if layer.relu() { hidden.next() } else { None };
                 bytes.push(alpha.map_or(0, |a| (a * 255.0).round() as u8));

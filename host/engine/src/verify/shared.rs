@@ -41,11 +41,7 @@ const MOST_REFUSALS: u8 = 12;
 impl Domain {
     /// The box in `f32`, rounded outward.
     pub fn rounded(&self) -> (Vec<f32>, Vec<f32>) {
-        let down = |x: f64| {
-            let y = x as f32;
-            if f64::from(y) > x { y.next_down() } else { y }
-        };
-        (self.lower.iter().map(|x| down(*x)).collect(), self.upper.iter().map(|x| -down(-*x)).collect())
+        super::rounded_box(&self.lower, &self.upper)
     }
 
     /// Whether halving it further has no prospect.
@@ -217,7 +213,7 @@ impl<'a> Tools<'a> {
         scratch: Scratch,
     ) -> Self {
         let seed = shared.settings.seed.wrapping_add(index as u64 * 0x1_0001);
-        Self { proof_problem, checker: Checker::new(shared.problem), attacker: Attacker::new(seed), scratch }
+        Self { proof_problem, checker: Checker::new(shared.problem.parts), attacker: Attacker::new(seed), scratch }
     }
 
     /// Has the checker accept a domain, and puts it into the tree.

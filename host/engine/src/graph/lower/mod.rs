@@ -57,6 +57,18 @@ impl Network {
         chain.map_err(|e| LoadError::content(&self.file, e.into()))
     }
 
+    /// As [`Self::lower_with_hidden`], as a chain of layers.
+    ///
+    /// # Errors
+    /// As [`Self::to_chain`].
+    ///
+    /// # Panics
+    /// As [`Self::lower_with_hidden`].
+    pub fn to_chain_with_hidden(&self, hidden: &[ValueId]) -> Result<Chain, LoadError> {
+        let chain = self.lower_with_hidden(hidden)?.into_chain();
+        chain.map_err(|e| LoadError::content(&self.file, e.into()))
+    }
+
     fn lower_to_program(&self, hidden: &[ValueId]) -> Result<Program, Fault> {
         let mut slots = vec![None; self.values.len()];
         let mut known: Vec<Option<Arc<[Enclosure]>>> = vec![None; self.values.len()];

@@ -308,7 +308,8 @@ impl Declaration<'_> {
         let shape = dims.ok_or_else(|| PropertyError::at(at, Problem::Dimensions(Word::of(shape))))?;
         let count = shape.iter().try_fold(1usize, |n, d| n.checked_mul(*d)).filter(|n| *n <= ELEMENTS_MAX);
         count.ok_or_else(|| PropertyError::at(at, Problem::TooManyElements))?;
-        let tensor = Tensor { name: name.to_owned(), element, shape, at, onnx: None, is_initialized: false };
+        let (name, type_name) = (name.to_owned(), type_name.to_owned());
+        let tensor = Tensor { name, element, type_name, shape, at, onnx: None, is_initialized: false };
         list(network).push(tensor);
         Ok(())
     }
