@@ -74,7 +74,10 @@ fn an_assignment_lists_every_variable_as_the_standard_prescribes() {
     let heads: Vec<(usize, &str)> =
         lines.iter().enumerate().filter(|(_, l)| l.contains('[')).map(|(i, l)| (i, *l)).collect();
     assert_eq!(lines[0], "sat");
-    assert_eq!(heads, [(1, "A float32 [1,2]"), (4, "B float32 []"), (6, "C float32 [1,2]"), (9, "D float32 []")]);
+    assert_eq!(
+        heads,
+        [(1, "A float32 [1,2]"), (4, "B float32 []"), (6, "C float32 [1,2]"), (9, "D float32 []")]
+    );
     let value = |i: usize| lines[i].parse::<f32>().unwrap();
     let (x, b, d) = (value(2), value(5), value(10));
     assert_eq!((value(3), value(7), value(8)), (0.5, x, 0.5));
@@ -104,7 +107,10 @@ fn networks_that_are_missing_wrong_or_too_many_are_refused() {
     let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
     write("equal.vnnlib", QUERY.replace("isomorphic-to", "equal-to"));
     write("shape.vnnlib", QUERY.replace("[1,2]", "[1,3]"));
-    write("hidden.vnnlib", QUERY.replace("(declare-output B", "(declare-hidden H float32 [1] \"no such\")(declare-output B"));
+    write(
+        "hidden.vnnlib",
+        QUERY.replace("(declare-output B", "(declare-hidden H float32 [1] \"no such\")(declare-output B"),
+    );
     let deeper = OwnedLayer {
         affine: OwnedAffine::Dense { rows: 1, cols: 1, weights: vec![1.0], bias: vec![0.0] },
         relu: true,
@@ -116,12 +122,24 @@ fn networks_that_are_missing_wrong_or_too_many_are_refused() {
         (&["q.vnnlib"], "--network: the query declares network f; add --network f=FILE"),
         (&["q.vnnlib", "--network", "f=f.onnx"], "--network: the query declares network g"),
         (&["q.vnnlib", "--network", "h=f.onnx"], "--network: the query declares no network h"),
-        (&["equal.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"], "--network: g is equal-to another"),
+        (
+            &["equal.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"],
+            "--network: g is equal-to another",
+        ),
         (&["q.vnnlib", "--network", "f=f.onnx", "--network", "f=g.onnx"], "--network: f is given twice"),
         (&["q.vnnlib", "--network", "f.onnx"], "write NAME=FILE"),
-        (&["shape.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"], "shape.vnnlib:2:35: input is declared with shape [1, 3], the model f.onnx has [1, 2]"),
-        (&["hidden.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"], "the model f.onnx computes no value named `no such`"),
-        (&["q.vnnlib", "--network", "f=f.onnx", "--network", "g=deep.onnx"], "the models of g and f have different graphs"),
+        (
+            &["shape.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"],
+            "shape.vnnlib:2:35: input is declared with shape [1, 3], the model f.onnx has [1, 2]",
+        ),
+        (
+            &["hidden.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"],
+            "the model f.onnx computes no value named `no such`",
+        ),
+        (
+            &["q.vnnlib", "--network", "f=f.onnx", "--network", "g=deep.onnx"],
+            "the models of g and f have different graphs",
+        ),
         (&["f.onnx", "q.vnnlib", "--network", "f=f.onnx"], "choose one"),
     ];
     for (args, expected) in cases {

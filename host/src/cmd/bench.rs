@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use certus::{interrupt, output};
 use certus::core::proof::Meaning;
+use certus::{interrupt, output};
 use certus_engine::property::Specification;
 use certus_engine::search::Silent;
 use certus_engine::verify::{self, Settings};

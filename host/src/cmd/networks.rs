@@ -57,7 +57,9 @@ pub fn load(
         Some(file) if files.is_empty() => {
             vec![NamedFile { name: query.networks[0].name.clone(), file: file.to_owned() }]
         }
-        Some(_) => return Err(wrong("a network is given before the query and by --network; choose one".into())),
+        Some(_) => {
+            return Err(wrong("a network is given before the query and by --network; choose one".into()));
+        }
         None => files.to_vec(),
     };
     check_names(query, &files)?;
@@ -75,7 +77,9 @@ pub fn load(
             let other_model = models[other].as_ref().expect("the names were checked");
             if !model.is_isomorphic_to(other_model) {
                 let (name, other) = (network.name.clone(), query.networks[other].name.clone());
-                return Err(wrong(format!("the models of {name} and {other} have different graphs, but {name} is isomorphic-to {other}")));
+                return Err(wrong(format!(
+                    "the models of {name} and {other} have different graphs, but {name} is isomorphic-to {other}"
+                )));
             }
         }
         let hidden = network.hidden_values(model).map_err(in_file)?;
@@ -101,7 +105,10 @@ fn check_names(query: &Query, files: &[NamedFile]) -> Result<(), Error> {
     }
     for (index, network) in query.networks.iter().enumerate() {
         if query.model_of(index) == index && !files.iter().any(|f| f.name == network.name) {
-            return Err(wrong(format!("the query declares network {0}; add --network {0}=FILE", network.name)));
+            return Err(wrong(format!(
+                "the query declares network {0}; add --network {0}=FILE",
+                network.name
+            )));
         }
     }
     Ok(())

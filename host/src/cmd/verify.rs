@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use certus::{interrupt, output};
+use certus_engine::graph;
 use certus_engine::property::{Lowered, Problem, PropertyError, Query, Specification, load_specification};
 use certus_engine::search::{Progress, Silent, Snapshot};
 use certus_engine::verify::{Instance, Reason, Report, Settings, Verdict};
-use certus_engine::graph;
 use serde::Serialize;
 
 use super::Error;
@@ -133,7 +133,8 @@ impl Args {
         if self.network.is_empty() {
             return Ok(());
         }
-        let problem = "the network is given twice; write `verify QUERY --network NAME=FILE` or `verify NET PROPERTY`";
+        let problem =
+            "the network is given twice; write `verify QUERY --network NAME=FILE` or `verify NET PROPERTY`";
         Err(Error::Option { option: "network", problem: problem.into() })
     }
 }

@@ -92,9 +92,8 @@ impl Network {
     /// Whether both are the same operators over the same values; constants may differ.
     pub fn is_isomorphic_to(&self, other: &Self) -> bool {
         let shapes = |n: &Self| n.values.iter().map(|v| v.shape.clone()).collect::<Vec<_>>();
-        let parts = |n: &Self| {
-            n.nodes.iter().map(|n| (n.op.clone(), n.inputs.clone(), n.output)).collect::<Vec<_>>()
-        };
+        let parts =
+            |n: &Self| n.nodes.iter().map(|n| (n.op.clone(), n.inputs.clone(), n.output)).collect::<Vec<_>>();
         (self.input, self.output) == (other.input, other.output)
             && shapes(self) == shapes(other)
             && parts(self) == parts(other)

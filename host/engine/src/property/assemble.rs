@@ -241,12 +241,12 @@ impl<'a> Builder<'a> {
             let (lower, upper) = (find((input, false))?, find((input, true))?);
             let order = lower.value.cmp(&upper.value);
             let empty = order.is_gt() || (order.is_eq() && (lower.strict || upper.strict));
-            let shown = |d: &Decimal| d.nearest_f64().to_string();
+            let shown = |d: &Decimal| d.nearest_f64().to_string().into_boxed_str();
             let (lower, upper) = (&lower.value, &upper.value);
             empty.then(|| EmptyOr::Empty {
                 input,
                 problem: Problem::EmptyBox {
-                    input: self.name(input),
+                    input: self.name(input).into(),
                     lower: shown(lower),
                     upper: shown(upper),
                 },

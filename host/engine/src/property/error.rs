@@ -218,11 +218,11 @@ pub enum Problem {
     #[error("input {input} has an empty interval: lower bound {lower}, upper bound {upper}")]
     EmptyBox {
         /// The input.
-        input: String,
+        input: Box<str>,
         /// Its lower bound, rounded.
-        lower: String,
+        lower: Box<str>,
         /// Its upper bound, rounded.
-        upper: String,
+        upper: Box<str>,
     },
     /// A violation that says nothing of the outputs.
     #[error("no constraint on the outputs: the violation would be any input; assert one over Y_i")]
@@ -289,12 +289,10 @@ pub enum Problem {
     #[error("a network has at most one equal-to or isomorphic-to")]
     SecondEquivalence,
     /// A relation that cannot be.
-    #[error("network {name} is related to {other}, which cannot be: it {what}")]
+    #[error("network {name} cannot be related to that one: it {what}")]
     Equivalence {
-        /// The network.
+        /// The network that `what` is said of.
         name: Word,
-        /// The other.
-        other: Word,
         /// Why not.
         what: &'static str,
     },
@@ -318,16 +316,12 @@ pub enum Problem {
         file: String,
     },
     /// A model of another shape.
-    #[error("{what} is declared with shape {declared:?}, the model {file} has {model:?}")]
+    #[error("{what} is declared with shape {}, the model {} has {}", shapes[0], shapes[1], shapes[2])]
     ModelShape {
-        /// `input` or `output`.
+        /// `input`, `output` or `hidden node`.
         what: &'static str,
-        /// In the query.
-        declared: Vec<usize>,
-        /// In the model.
-        model: Vec<usize>,
-        /// The model.
-        file: String,
+        /// The declared shape, the model's file and its shape.
+        shapes: Box<[String; 3]>,
     },
     /// Too many or too few networks.
     #[error("{found} networks are given, the query declares {expected}; see `certus verify --network`")]

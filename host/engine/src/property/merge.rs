@@ -64,7 +64,8 @@ mod tests {
         assert_eq!(property.cases.len(), 2);
         let merged = property.merged(&[1, 0]);
         assert_eq!((merged.region.lower[0], merged.region.upper[0]), (0.0, 4.0));
-        let rows: Vec<_> = merged.disjuncts.iter().map(|d| (d.rows[0].coefficients.clone(), d.rows[0].rhs_upper)).collect();
+        let rows: Vec<_> =
+            merged.disjuncts.iter().map(|d| (d.rows[0].coefficients.clone(), d.rows[0].rhs_upper)).collect();
         assert_eq!(rows, [(vec![1.0, 0.0], -1.0), (vec![0.0, 1.0], 0.0), (vec![-1.0, 0.0], -5.0)]);
     }
 }

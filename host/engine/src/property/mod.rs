@@ -111,7 +111,10 @@ impl Lowered {
     pub fn check_against(&self, networks: &[&dyn Evaluate]) -> Result<(), PropertyError> {
         let count = self.composition.parts.len();
         if count != networks.len() {
-            return Err(PropertyError::whole(Problem::NetworkCount { expected: count, found: networks.len() }));
+            return Err(PropertyError::whole(Problem::NetworkCount {
+                expected: count,
+                found: networks.len(),
+            }));
         }
         for part in &self.composition.parts {
             let network = networks[part.network];

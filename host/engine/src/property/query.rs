@@ -164,8 +164,8 @@ fn check_shape(
     if squeezed(&tensor.shape) == squeezed(&value.shape) {
         return Ok(());
     }
-    let (declared, model, file) = (tensor.shape.clone(), value.shape.clone(), file.to_owned());
-    Err(PropertyError::at(tensor.at, Problem::ModelShape { what, declared, model, file }))
+    let shapes = [format!("{:?}", tensor.shape), file.to_owned(), format!("{:?}", value.shape)];
+    Err(PropertyError::at(tensor.at, Problem::ModelShape { what, shapes: Box::new(shapes) }))
 }
 
 impl Query {

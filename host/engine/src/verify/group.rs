@@ -158,8 +158,7 @@ impl Work<'_> {
     /// Proves a group, or halves it.
     fn step(&self, members: Vec<usize>, tools: &mut Tools, progress: &dyn Progress) -> Vec<Vec<usize>> {
         let case = self.property.merged(&members);
-        let refuted_at =
-            |i: &usize| case.disjuncts.iter().all(|d| margin(d, &self.values[*i]) > 0.0);
+        let refuted_at = |i: &usize| case.disjuncts.iter().all(|d| margin(d, &self.values[*i]) > 0.0);
         if members.iter().all(refuted_at) {
             let problem = CaseProblem::new(self.parts, self.property, &case, self.settings.meaning);
             let found = tools.prove(&problem);
@@ -194,9 +193,10 @@ impl Work<'_> {
     fn halve(&self, mut members: Vec<usize>) -> Vec<Vec<usize>> {
         let at = |i: usize, j: usize| self.centres[i][j];
         let spread = |j: usize| {
-            let ends = members.iter().map(|i| at(*i, j)).fold((f32::INFINITY, f32::NEG_INFINITY), |(l, u), x| {
-                (l.min(x), u.max(x))
-            });
+            let ends = members
+                .iter()
+                .map(|i| at(*i, j))
+                .fold((f32::INFINITY, f32::NEG_INFINITY), |(l, u), x| (l.min(x), u.max(x)));
             ends.1 - ends.0
         };
         let width = |j: usize| {
@@ -250,7 +250,8 @@ impl Tools {
         if rows.iter().any(|(_, bound)| *bound <= 0.0) {
             return Found::Nothing;
         }
-        let leaf = Leaf { claims: rows.iter().map(|(row, _)| Claim { row: *row, ..Claim::default() }).collect() };
+        let leaf =
+            Leaf { claims: rows.iter().map(|(row, _)| Claim { row: *row, ..Claim::default() }).collect() };
         let box64 = (region.lower.as_slice(), region.upper.as_slice());
         let checker = &mut self.checker;
         if problem.with_proof_problem(|p| checker.accept(p, box64, &[], &leaf)).is_err() {

@@ -28,7 +28,11 @@ impl<'p> Parts<'p> {
     /// If the layers are those of another chain.
     pub fn new(chain: &'p Chain, layers: &'p [Layer<'p>], evaluator: &'p dyn Evaluate) -> Self {
         let network = Network::new(layers).expect("checked by Chain::new");
-        assert_eq!((network.inputs(), network.outputs()), (chain.inputs(), chain.outputs()), "layers of the chain");
+        assert_eq!(
+            (network.inputs(), network.outputs()),
+            (chain.inputs(), chain.outputs()),
+            "layers of the chain"
+        );
         Self { network, layers, evaluator, net: Net::new(chain), kernel: ProofKernel::new(layers) }
     }
 }

@@ -213,7 +213,12 @@ impl<'a> Tools<'a> {
         scratch: Scratch,
     ) -> Self {
         let seed = shared.settings.seed.wrapping_add(index as u64 * 0x1_0001);
-        Self { proof_problem, checker: Checker::new(shared.problem.parts), attacker: Attacker::new(seed), scratch }
+        Self {
+            proof_problem,
+            checker: Checker::new(shared.problem.parts),
+            attacker: Attacker::new(seed),
+            scratch,
+        }
     }
 
     /// Has the checker accept a domain, and puts it into the tree.

@@ -91,7 +91,8 @@ impl Network {
             let mut inputs = vec![output];
             inputs.extend(hidden.iter().map(computed).collect::<Result<Vec<_>, _>>()?);
             let total: usize = inputs.iter().map(|s| program.size(*s)).sum();
-            output = program.push("outputs", Operation::Index { inputs, indices: (0..total as u32).collect() })?;
+            output =
+                program.push("outputs", Operation::Index { inputs, indices: (0..total as u32).collect() })?;
         }
         Ok(simplify(program.finish(output)?))
     }

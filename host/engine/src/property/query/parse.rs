@@ -332,22 +332,21 @@ impl Declaration<'_> {
             Some(Equivalence::EqualTo(other)) => (&self.networks[other], true),
             Some(Equivalence::IsomorphicTo(other)) => (&self.networks[other], false),
         };
-        let refuse = |what| {
-            let (name, other) = (Word::of(&network.name), Word::of(&other.name));
-            Err(PropertyError::at(network.at, Problem::Equivalence { name, other, what }))
+        let refuse = |name: &str, what| {
+            Err(PropertyError::at(network.at, Problem::Equivalence { name: Word::of(name), what }))
         };
         if other.equivalence.is_some() {
-            return refuse("is itself related to another; name that one");
+            return refuse(&other.name, "is itself related to another; name that one");
         }
         let shapes = |tensors: &[Tensor]| tensors.iter().map(|t| t.shape.clone()).collect::<Vec<_>>();
         if shapes(&network.inputs) != shapes(&other.inputs)
             || shapes(&network.outputs) != shapes(&other.outputs)
         {
-            return refuse("has inputs or outputs of other shapes");
+            return refuse(&network.name, "has inputs or outputs of other shapes");
         }
         let clash = |t: &Tensor| other.hidden.iter().any(|o| o.onnx == t.onnx && o.shape != t.shape);
         if equal && network.hidden.iter().any(clash) {
-            return refuse("declares a hidden node with another shape");
+            return refuse(&network.name, "declares a hidden node with another shape");
         }
         Ok(())
     }

@@ -98,8 +98,14 @@ fn each_refusal_names_line_and_column() {
         (with("(assert (<= (* Y[0] Y[1]) 1))"), "column 13: product of variables"),
         (with("(assert (<= Y[0 1))"), "column 13: bracket is not closed"),
         (with("(assert)"), "column 1: wrong form"),
-        (with("(assert (<= Y[0] 1))\n(declare-network g)"), "line 7, column 1: declare-network after an assert"),
-        (declared("(declare-input X Real [2])"), "line 2, column 1: network `f` declares no input or no output"),
+        (
+            with("(assert (<= Y[0] 1))\n(declare-network g)"),
+            "line 7, column 1: declare-network after an assert",
+        ),
+        (
+            declared("(declare-input X Real [2])"),
+            "line 2, column 1: network `f` declares no input or no output",
+        ),
         (declared("(declare-input X int8 [2])"), "line 2, column 20: element type `int8` is not supported"),
         (declared("(declare-input X Real)"), "line 2, column 20: wrong form"),
         (declared("(declare-input X Real [0])"), "column 20: shape `[0]` is not supported"),
@@ -112,9 +118,18 @@ fn each_refusal_names_line_and_column() {
         (declared("(equal-to g) (declare-input X Real [2])"), "column 30: `g` is not declared"),
         (declared("(equal-to f)"), "column 30: `f` is not declared"),
         (second("(equal-to f)(equal-to f)"), "line 3, column 32: a network has at most one"),
-        (second("(equal-to f)(declare-input A Real [3])(declare-output B Real [])"), "inputs or outputs of other shapes"),
-        (declared("(declare-input X Real [2] initialized)(declare-output Y Real [])"), "`initialized`, which is not supported"),
-        (declared("(declare-input X Real [2])(declare-input Z Real [1])(declare-output Y Real [])"), "column 46: input `Z` is the network's second"),
+        (
+            second("(equal-to f)(declare-input A Real [3])(declare-output B Real [])"),
+            "inputs or outputs of other shapes",
+        ),
+        (
+            declared("(declare-input X Real [2] initialized)(declare-output Y Real [])"),
+            "`initialized`, which is not supported",
+        ),
+        (
+            declared("(declare-input X Real [2])(declare-input Z Real [1])(declare-output Y Real [])"),
+            "column 46: input `Z` is the network's second",
+        ),
     ];
     for (text, expected) in cases {
         let found = refused(text);
