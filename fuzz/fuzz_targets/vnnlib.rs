@@ -1,8 +1,10 @@
-//! Any text as a VNN-LIB property, and as a counterexample file: parsing is total, and what comes out keeps
-//! the invariants that proofs and witnesses stand on.
+//! Any text as VNN-LIB of either version, and as a counterexample file: parsing and lowering are total, and what
+//! comes out keeps the invariants that proofs and witnesses stand on.
 #![no_main]
 
-use certus_engine::property::{Property, parse_vnnlib_str, parse_witness};
+use certus_engine::property::{
+    Lowered, Property, Specification, parse_specification, parse_vnnlib_str, parse_witness,
+};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
@@ -10,11 +12,33 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(property) = parse_vnnlib_str(text) {
         check(&property);
     }
+    match parse_specification(text) {
+        Ok(Specification::V1(lowered)) => check_lowered(&lowered),
+        Ok(Specification::V2(query)) => {
+            for (index, network) in query.networks.iter().enumerate() {
+                assert!(!network.inputs.is_empty() && !network.outputs.is_empty());
+                assert!(query.model_of(index) <= index);
+            }
+            if let Ok(lowered) = query.lower() {
+                assert_eq!(lowered.composition.parts.len(), query.networks.len());
+                check_lowered(&lowered);
+            }
+        }
+        Err(e) => assert!(!e.to_string().contains('\n')),
+    }
     if let Ok(witness) = parse_witness(text) {
         let back = parse_witness(&witness.to_string()).expect("what is written, is read");
         assert_eq!(format!("{back:?}"), format!("{witness:?}"));
     }
 });
+
+fn check_lowered(lowered: &Lowered) {
+    let composition = &lowered.composition;
+    assert_eq!((composition.inputs, composition.outputs()), (lowered.property.inputs, lowered.property.outputs));
+    let used = composition.parts.iter().flat_map(|p| &p.inputs).chain(&composition.passed);
+    assert!(used.into_iter().all(|i| *i < composition.inputs));
+    check(&lowered.property);
+}
 
 fn check(property: &Property) {
     assert!(property.inputs > 0 && property.outputs > 0 && !property.cases.is_empty());
@@ -29,9 +53,9 @@ fn check(property: &Property) {
         assert!(!case.disjuncts.is_empty());
         for row in case.disjuncts.iter().flat_map(|d| &d.rows) {
             assert_eq!(row.coefficients.len(), property.outputs);
-            assert!(
-                row.coefficients.iter().all(|c| c.is_finite()) && row.coefficients.iter().any(|c| *c != 0.0)
-            );
+            let trivial = row.rhs_lower == 0.0 && row.coefficients.iter().all(|c| *c == 0.0);
+            assert!(row.coefficients.iter().all(|c| c.is_finite()));
+            assert!(trivial || row.coefficients.iter().any(|c| *c != 0.0));
             assert!(row.rhs_lower <= row.rhs_upper);
             assert!(row.rhs_lower == row.rhs_upper || row.rhs_lower.next_up() == row.rhs_upper);
         }

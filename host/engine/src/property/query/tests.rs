@@ -111,7 +111,7 @@ fn each_refusal_names_line_and_column() {
         (declared("(declare-input X Real [0])"), "column 20: shape `[0]` is not supported"),
         (declared("(declare-input X Real [99999,99999])"), "more than 2^28 elements"),
         (declared("(declare-input 2X Real [2])"), "column 20: `2X` is no name"),
-        (declared("(declare-input f Real [2])"), "column 20: `f` is declared twice"),
+        (declared("(declare-input f Real [2])"), "column 20: variable `f` is declared twice"),
         (declared("(declare-input X Real [2])(declare-output X Real [2])"), "`X` is declared twice"),
         (declared("(declare-input X Real [2])(declare-output Y float32 [2])"), "real and float32 in one"),
         (declared("(declare-hidden H Real [2])"), "column 20: wrong form"),
