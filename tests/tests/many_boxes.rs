@@ -85,8 +85,8 @@ fn one_violated_box_among_many_is_found() {
     assert!(broken.cases[77].disjuncts[0].rows[0].holds(&y));
     // Only at an edge of its box, where no centre lies.
     let mut edge = property(500, 0.05);
-    let row = &mut edge.cases[400].disjuncts[1].rows[0];
     let highest = exact(edge.cases[400].region.upper[0]);
+    let row = &mut edge.cases[400].disjuncts[1].rows[0];
     (row.rhs_lower, row.rhs_upper) = (1e-4 - highest, 1e-4 - highest);
     assert!(matches!(decide(&edge, 1).0, Verdict::Violated(_)));
 }

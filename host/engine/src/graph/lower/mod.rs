@@ -60,10 +60,7 @@ impl Network {
     /// As [`Self::lower_with_hidden`], as a chain of layers.
     ///
     /// # Errors
-    /// As [`Self::to_chain`].
-    ///
-    /// # Panics
-    /// As [`Self::lower_with_hidden`].
+    /// As [`Self::to_chain`] and [`Self::lower_with_hidden`].
     pub fn to_chain_with_hidden(&self, hidden: &[ValueId]) -> Result<Chain, LoadError> {
         let chain = self.lower_with_hidden(hidden)?.into_chain();
         chain.map_err(|e| LoadError::content(&self.file, e.into()))
@@ -104,7 +101,7 @@ impl Network {
         let node = self.nodes().iter().find(|n| n.output == id);
         Fault::Lowering {
             node: Name(self.value(id).name.clone()),
-            operator: node.map_or("a constant", |n| n.op.name()),
+            operator: node.map_or("a constant", |n| n.operator),
             problem: "gives a constant, which is no hidden node to constrain".into(),
         }
     }
