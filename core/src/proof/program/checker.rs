@@ -103,7 +103,7 @@ pub(super) struct Rows<'m> {
     pub free: &'m mut [f64],
     /// Rows of a matrix that are not zero.
     pub index: &'m mut [u32],
-    /// What each lane bounds.
+    /// What each lane bounds, then where its slopes begin.
     pub starts: &'m mut [u32],
     /// Which slots have coefficients: 0 or 1.
     pub touched: &'m mut [u32],
@@ -190,7 +190,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             deduct,
             free,
             index: take(&mut index, width)?,
-            starts: take(&mut index, lanes)?,
+            starts: take(&mut index, 2 * lanes)?,
             touched: take(&mut index, program.slots())?,
             lanes,
         };

@@ -12,19 +12,26 @@ use crate::program::{Operation, Program, Slot, to_usize};
 
 /// How a row that tightens one end of one value starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Start<'s> {
+pub enum Start {
     /// Not at all: the interval is tight enough.
     Skip,
     /// With the adaptive slopes.
     Adaptive,
-    /// With these slopes for all steps before it: [`Layout::claims_len`] of the slot.
-    Alpha(&'s [u8]),
+    /// With slopes for all steps before it: [`Layout::claims_len`] of the slot of [`Slopes::bytes`].
+    Alpha {
+        /// Where they begin.
+        at: usize,
+    },
 }
 
 /// Which rows a derivation propagates, and with which slopes.
 pub trait Slopes {
+    /// All claimed slopes.
+    fn bytes(&self) -> &[u8] {
+        &[]
+    }
     /// For the lower bound (`upper`: the upper) of an element of `slot`.
-    fn start(&self, slot: Slot, element: usize, upper: bool) -> Start<'_>;
+    fn start(&self, slot: Slot, element: usize, upper: bool) -> Start;
 }
 
 /// Two rows with adaptive slopes for every value that needs tighter bounds.
@@ -32,7 +39,7 @@ pub trait Slopes {
 pub struct Adaptive;
 
 impl Slopes for Adaptive {
-    fn start(&self, _: Slot, _: usize, _: bool) -> Start<'_> {
+    fn start(&self, _: Slot, _: usize, _: bool) -> Start {
         Start::Adaptive
     }
 }
@@ -42,25 +49,30 @@ impl Slopes for Adaptive {
 pub struct IntervalsOnly;
 
 impl Slopes for IntervalsOnly {
-    fn start(&self, _: Slot, _: usize, _: bool) -> Start<'_> {
+    fn start(&self, _: Slot, _: usize, _: bool) -> Start {
         Start::Skip
     }
 }
 
 /// The slopes of a block of rows; no multipliers.
-struct Starts<'s, S> {
-    slopes: &'s S,
-    slot: Slot,
-    /// `2·element`, plus 1 for an upper bound.
+struct Starts<'s> {
+    bytes: &'s [u8],
+    /// Slopes of a row.
+    len: usize,
+    /// Where each lane's slopes begin, or [`NONE`].
     lanes: &'s [u32],
 }
 
-impl<S: Slopes> Hints for Starts<'_, S> {
+/// A lane without claimed slopes.
+const NONE: u32 = u32::MAX;
+
+impl Hints for Starts<'_> {
     fn alpha(&self, lane: usize) -> &[u8] {
-        let Some(code) = self.lanes.get(lane).map(|code| to_usize(*code)) else { return &[] };
-        match self.slopes.start(self.slot, code / 2, code % 2 == 1) {
-            Start::Alpha(alpha) => alpha,
-            Start::Skip | Start::Adaptive => &[],
+        match self.lanes.get(lane) {
+            Some(at) if *at != NONE => {
+                self.bytes.get(to_usize(*at)..).and_then(|b| b.get(..self.len)).unwrap_or_default()
+            }
+            _ => &[],
         }
     }
     fn splits(&self) -> &[Split] {
@@ -298,10 +310,15 @@ impl<K: Kernel> Checker<'_, K> {
             if used == 0 {
                 continue;
             }
-            // The list of starts is lent to the hints while the rows are propagated.
+            // The lists of lanes are lent to the hints while the rows are propagated.
             let starts = core::mem::take(&mut self.rows.starts);
-            let lanes = starts.get(..used).ok_or(Rejection::Shape)?;
-            let hints = Starts { slopes, slot, lanes };
+            let (elements, at) = starts.split_at_checked(self.rows.lanes).unwrap_or_default();
+            let hints = Starts {
+                bytes: slopes.bytes(),
+                len: self.layout.claims_len(slot),
+                lanes: at.get(..used).unwrap_or_default(),
+            };
+            let lanes = elements.get(..used).unwrap_or_default();
             let done = Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
                 .run(slot)
                 .and_then(|()| apply(&self.rows, self.layout, (lanes, first), bounds));
@@ -319,14 +336,19 @@ impl<K: Kernel> Checker<'_, K> {
         slopes: &impl Slopes,
         lane: usize,
     ) -> Result<bool, Rejection> {
-        match slopes.start(slot, element, upper) {
+        let claimed = match slopes.start(slot, element, upper) {
             Start::Skip => return Ok(false),
-            Start::Adaptive => {}
-            Start::Alpha(alpha) if alpha.len() == self.layout.claims_len(slot) => {}
-            Start::Alpha(_) => return Err(Rejection::Claim),
-        }
+            Start::Adaptive => NONE,
+            Start::Alpha { at } => {
+                let end = at.checked_add(self.layout.claims_len(slot)).ok_or(Rejection::Claim)?;
+                slopes.bytes().get(at..end).ok_or(Rejection::Claim)?;
+                u32::try_from(at).ok().filter(|at| *at != NONE).ok_or(Rejection::Claim)?
+            }
+        };
         let code = u32::try_from(2 * element + usize::from(upper)).map_err(|_| Rejection::Shape)?;
+        let lanes = self.rows.lanes;
         *self.rows.starts.get_mut(lane).ok_or(Rejection::Shape)? = code;
+        *self.rows.starts.get_mut(lanes + lane).ok_or(Rejection::Shape)? = claimed;
         let at = element * self.rows.lanes + lane;
         let a = self.rows.touch(view, slot)?;
         *a.get_mut(at).ok_or(Rejection::Shape)? = if upper { -1.0 } else { 1.0 };

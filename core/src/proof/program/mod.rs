@@ -86,6 +86,7 @@ mod layout;
 mod leaf;
 mod lines;
 mod planes;
+mod tree;
 
 pub use checker::{Bounds, Checker, Memory};
 pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
@@ -93,6 +94,7 @@ pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, lanes};
 pub use layout::Layout;
 pub use leaf::Outcome;
 pub use lines::slope_range;
+pub use tree::{Frame, LeafBytes, Lemma, TreeMemory, Visitor, walk};
 
 use super::Meaning;
 use crate::program::{Program, Slot};
