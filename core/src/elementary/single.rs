@@ -9,10 +9,10 @@
 //! [`super::sigmoid`] and [`super::tanh`] (`exhaustive`, ignored by default; every 251st block of 32 neighbours in each run). All values lie in
 //! `[0, 1]` and `[−1, 1]`. They are *not* monotone: where `k` changes, or a unit of `t` is lost, neighbours may be out of order by a unit.
 
-/// `|sigmoid_f32(x) − σ(x)|` is at most this for every `f32` that is not NaN.
-pub const SIGMOID_ERROR: f32 = 1.0e-7;
-/// `|tanh_f32(x) − tanh(x)|` is at most this for every `f32` that is not NaN.
-pub const TANH_ERROR: f32 = 2.0e-7;
+/// `|sigmoid_f32(x) − σ(x)|` is at most this for every `f32` that is not NaN (`exhaustive` finds 1.0307·10⁻⁷).
+pub const SIGMOID_ERROR: f32 = 1.05e-7;
+/// `|tanh_f32(x) − tanh(x)|` is at most this for every `f32` that is not NaN (`exhaustive` finds 1.3727·10⁻⁷).
+pub const TANH_ERROR: f32 = 1.4e-7;
 
 /// `1.5·2²³`: adding and subtracting it rounds to an integer.
 const ROUNDER: f32 = 12_582_912.0;

@@ -168,6 +168,7 @@ pub(super) fn tangent_from<C: Curve>(f: C, from: f64, first: f64, last: f64) -> 
     if gap(last) <= 0.0 {
         return None;
     }
+    let width = last - from;
     let (mut low, mut high) = (first, last);
     let mut d = 0.5 * (low + high);
     for _ in 0..60 {
@@ -180,16 +181,16 @@ pub(super) fn tangent_from<C: Curve>(f: C, from: f64, first: f64, last: f64) -> 
         let rate = -f.curvature(d) * (d - from);
         let newton = d - g / rate;
         let next = if newton > low && newton < high { newton } else { 0.5 * (low + high) };
-        if (next - d).abs() <= 1e-12 * (1.0 + d.abs()) || high - low <= 1e-14 * (1.0 + d.abs()) {
+        if (next - d).abs() <= 1e-12 * width || high - low <= 1e-14 * width {
             break;
         }
         d = next;
     }
     // A little further the tangent passes above the end, so that it is an upper line and not nearly one.
-    let mut step = 1e-12 * (1.0 + d.abs());
+    let mut step = 1e-12 * width;
     loop {
         let further = d + step;
-        if further >= high {
+        if further >= high || further <= d {
             return Some(high);
         }
         if gap(further) > 0.0 {

@@ -11,7 +11,11 @@
 //! for the sine, the cosine and turning lines of functions with more than one kink, where they are 0 (an end moves those lines little).
 //!
 //! # Rounding
-//! *Estimate*: the search's arithmetic. `certus_core::relax` takes slopes from here and proves their intercepts.
+//! *Estimate*: the search's arithmetic. [`relax_proved`] takes the slopes and proves intercepts for them.
+//!
+//! # Chains
+//! Softmax is lowered to `1/(1 + Σ exp(xⱼ − xᵢ))`, convex of a sum of convex, without a product. Normalisation divides by `√v`, relaxed as `√` and then `1/x`:
+//! the secant of a secant is the secant of the chain, and a tangent of a tangent is a tangent, so nothing is lost but the choice of one point.
 
 mod abs;
 mod clip;
@@ -30,6 +34,7 @@ mod log;
 mod max;
 mod power;
 mod product;
+mod proved;
 mod reciprocal;
 mod relu;
 mod sigmoid;
@@ -46,6 +51,7 @@ pub use error::{Refusal, RelaxError};
 pub use line::{Alpha, Line, Lines, Pair, Rate};
 pub use max::{max_image, max_lower, max_start, max_upper, max_upper_by_alpha};
 pub use product::{Plane, Planes, product_by_alpha, product_image, product_start, relax_product};
+pub use proved::relax_proved;
 
 use crate::program::{Float, Function};
 

@@ -100,6 +100,46 @@ proptest! {
         }
     }
 
+    /// The proof of the core as the oracle: the estimate's intercepts are the best for their slopes.
+    #[test]
+    fn estimated_intercepts_are_the_proved_ones(
+        which in 0..30usize, centre in -6.0f64..6.0, kind in 0..32usize, t in 0.0f64..1.0,
+        a in 0.0f64..=1.0, b in 0.0f64..=1.0,
+    ) {
+        let function = functions()[which];
+        let (lower, upper) = interval(function, centre, kind, t);
+        for alpha in [start(function, lower, upper).unwrap(), Alpha { lower: a, upper: b }] {
+            let estimate = relax(function, lower, upper, alpha).unwrap();
+            let proved = relax_proved(function, lower, upper, alpha).unwrap();
+            let scale = |line: Line| 1e-9 * (line.touch[1].abs() + line.slope.abs() * (lower.abs() + upper.abs())) + 1e-290;
+            let below = estimate.lower.intercept() - proved.lower_intercept;
+            let above = proved.upper_intercept - estimate.upper.intercept();
+            prop_assert!(below.abs() <= scale(estimate.lower), "{function:?} [{lower}, {upper}] {alpha:?}: {estimate:?} {proved:?}");
+            prop_assert!(above.abs() <= scale(estimate.upper), "{function:?} [{lower}, {upper}] {alpha:?}: {estimate:?} {proved:?}");
+        }
+    }
+
+    /// Lines in `f32` enclose up to the rounding of their own arithmetic.
+    #[test]
+    fn single_precision_lines_and_images_enclose(which in 0..30usize, centre in -6.0f64..6.0, kind in 0..32usize, t in 0.0f64..1.0) {
+        let function = functions()[which];
+        let (lower, upper) = interval(function, centre, kind, t);
+        let (lower, upper) = (lower as f32, upper as f32);
+        let mut out = [[0.0f32; 1]; 6];
+        let [ls, li, us, ui, least, greatest] = &mut out;
+        let lines = LinesMut { lower_slope: ls, lower_intercept: li, upper_slope: us, upper_intercept: ui };
+        relax_into("step", function, (&[lower], &[upper]), None, lines).unwrap();
+        image_into("step", function, (&[lower], &[upper]), (least, greatest)).unwrap();
+        let [ls, li, us, ui, least, greatest] = out.map(|x| f64::from(x[0]));
+        for x in points(lower.into(), upper.into()) {
+            let y = x.apply(function);
+            let reach = f64::from(lower.abs().max(upper.abs()));
+            let rounding = |s: f64, i: f64| 1.3e-7 * ((s * x).abs() + i.abs()) + 1e-15 * s.abs() * reach + 1e-44;
+            prop_assert!(ls * x + li <= y + rounding(ls, li) && y <= us * x + ui + rounding(us, ui), "{function:?} [{lower}, {upper}] {out:?}");
+            prop_assert!(least <= y + 1e-15 * y.abs() && y <= greatest + 1e-15 * y.abs());
+        }
+    }
+
     #[test]
     fn the_first_lines_have_the_least_area(
         which in 0..30usize, centre in -4.0f64..4.0, kind in prop::sample::select(vec![4usize, 5, 6]), t in 0.0f64..1.0,
@@ -205,4 +245,15 @@ fn outside_the_domain_is_an_error_that_names_the_step() {
     assert!(relaxed(Function::Relu, f32::NAN, 1.0).contains("no finite interval"));
     assert!(relaxed(Function::Exp, 0.0, 800.0).contains("overflows"));
     assert!(relaxed(Function::Tanh, 1.0, 0.0).contains("no finite interval"));
+}
+
+#[test]
+fn the_secant_of_root_and_reciprocal_is_that_of_the_chain() {
+    let (lower, upper) = (0.25, 4.0);
+    let root = relax(Function::Sqrt, lower, upper, Alpha { lower: 0.5, upper: 0.5 }).unwrap();
+    let inverse = relax(Function::Reciprocal, 0.5, 2.0, Alpha { lower: 0.5, upper: 0.5 }).unwrap();
+    // A falling upper line of 1/r takes the lower line of r = √v; at the ends 1/√v is 2 and 1/2.
+    for (v, chain) in [(lower, 2.0), (upper, 0.5)] {
+        assert!((inverse.upper.at(root.lower.at(v)) - chain).abs() < 1e-15);
+    }
 }
