@@ -101,6 +101,12 @@ proptest! {
             least = least.min((plane - max) / mass.max(1e-30));
         }
         prop_assert!(least <= 1e-5, "the plane touches no corner: {least:e}");
+        // At the centre no plane is lower: the greatest upper bound in one corner and all the others in the opposite one have the centre as mean.
+        let top = (0..upper.len()).fold(0, |t, i| if upper[i] > upper[t] { i } else { t });
+        let corner = |with_top: bool| (0..upper.len()).map(|i| f64::from(if (i == top) == with_top { upper[i] } else { lower[i] })).fold(f64::NEG_INFINITY, f64::max);
+        let centre = |i: usize| 0.5 * f64::from(lower[i]) + 0.5 * f64::from(upper[i]);
+        let plane = (0..upper.len()).map(|i| f64::from(slopes[i]) * centre(i)).sum::<f64>() + f64::from(intercept);
+        prop_assert!(plane <= 0.5 * corner(true) + 0.5 * corner(false) + 1e-5 * f64::from(scale), "not the tightest at the centre: {plane}");
         let best = device::max_lower(&lower, &upper);
         prop_assert!((0..lower.len()).all(|i| 0.5 * lower[best] + 0.5 * upper[best] >= 0.5 * lower[i] + 0.5 * upper[i]));
     }
