@@ -89,8 +89,11 @@ fn lowest(value: &impl Fn(f64) -> Interval, slope: &impl Fn(f64) -> Interval, s:
             break;
         }
         let t = tilt(c);
-        best = larger(best, bound(value(c), t, s, c, a, b));
-        if t.lower <= 0.0 && t.upper >= 0.0 {
+        let y = value(c);
+        best = larger(best, bound(y, t, s, c, a, b));
+        // The least value is between the bound and the residual here: enough if that is rounding.
+        let here = at(y, s, c).upper;
+        if (t.lower <= 0.0 && t.upper >= 0.0) || here - best <= 1e-14 * y.magnitude() {
             break;
         }
         if t.upper < 0.0 {
