@@ -13,13 +13,16 @@ use super::Error;
 pub struct Args {
     /// Network, ONNX (gzip accepted).
     net: PathBuf,
+    /// Weights in the place of the network's own, safetensors.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Samples: CSV, one row of inputs per line.
     #[arg(long, value_name = "CSV")]
     input: PathBuf,
 }
 
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
-    let chain = graph::load_chain(&args.net)?;
+    let chain = graph::load_chain_with(&args.net, args.weights.as_deref())?;
     for row in csv::read_rows(&args.input, chain.inputs())? {
         // `{:?}` prints the shortest decimal that reads back as the same f32.
         let outputs: Vec<String> = chain.eval_f32(&row).iter().map(|y| format!("{y:?}")).collect();

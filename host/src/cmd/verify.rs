@@ -26,6 +26,9 @@ pub struct Args {
     /// Model of a network that the query declares; once for each that is not `equal-to` another.
     #[arg(long, value_name = "NAME=FILE")]
     network: Vec<NamedFile>,
+    /// Weights in the place of the network's own, safetensors; with a property of VNN-LIB 1.0.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Seconds until the search is given up.
     #[arg(long, value_name = "S", default_value_t = 120.0, allow_negative_numbers = true)]
     timeout: f64,
@@ -122,6 +125,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
             verify_with_file(args, lowered, file, path, &settings, out)
         }
         (Specification::V2(query), property) => {
+            if args.weights.is_some() {
+                let problem = "goes with one network and a property of VNN-LIB 1.0; write the weights into the ONNX file";
+                return Err(Error::Option { option: "weights", problem: problem.into() });
+            }
             let single = property.is_some().then_some(args.first.as_path());
             verify_query(args, &query, single, path, settings, out)
         }
@@ -162,7 +169,7 @@ fn verify_with_file(
         let problem = "only VNN-LIB 2.0 queries have assignments; use --witness".into();
         return Err(Error::Option { option: "serialise-assignments", problem });
     }
-    let chain = graph::load_chain(file)?;
+    let chain = graph::load_chain_with(file, args.weights.as_deref())?;
     let instance = Instance::new(lowered, vec![chain]).map_err(|e| e.in_file(path))?;
     let report = search(&instance, settings);
     if let (Verdict::Violated(witness), Some(path)) = (&report.verdict, &args.witness) {

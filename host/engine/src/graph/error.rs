@@ -235,6 +235,14 @@ pub enum Fault {
         /// What is wrong, and the way out.
         problem: String,
     },
+    /// Weights that do not go with the network.
+    #[error("weights {file}: {problem}")]
+    Weights {
+        /// The file.
+        file: String,
+        /// What is wrong, and the way out.
+        problem: String,
+    },
     /// The output does not depend on the input.
     #[error("output {output} does not depend on input {input}; export the model again")]
     ConstantOutput {

@@ -16,6 +16,7 @@ mod shapes;
 mod tensor;
 #[cfg(test)]
 mod tests;
+mod weights;
 mod window;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
 pub use tensor::{ELEMENTS_MAX, TensorData};
 pub use window::{PADDING, Window};
 
-use crate::{Chain, Program, file};
+use crate::{Chain, file};
 
 /// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
 const LIMIT_BYTES: u64 = 1 << 31;
@@ -41,25 +42,40 @@ const LIMIT_BYTES: u64 = 1 << 31;
 /// # Errors
 /// [`LoadError`], naming file and node or tensor.
 pub fn load_network(path: &Path) -> Result<Network, LoadError> {
-    let bytes = file::read(path, LIMIT_BYTES)?;
-    network_from_bytes(&bytes, &path.display().to_string(), path.parent())
+    load_network_with(path, None)
 }
 
-/// Reads the ONNX network at `path` and lowers it.
+/// Reads the ONNX network at `path` with the weights of the safetensors file at `weights`, if there is one,
+/// in the place of its own.
 ///
 /// # Errors
 /// [`LoadError`], naming file and node or tensor.
-pub fn load_program(path: &Path) -> Result<Program, LoadError> {
-    load_network(path)?.lower()
+pub fn load_network_with(path: &Path, weights: Option<&Path>) -> Result<Network, LoadError> {
+    let name = path.display().to_string();
+    let failed = |fault| LoadError::content(&name, fault);
+    // The bytes of the file are given up before its tensors are read: a large model is held twice, not thrice.
+    let mut model = OnnxModel::parse(&file::read(path, LIMIT_BYTES)?).map_err(failed)?;
+    if let (Some(weights), Some(graph)) = (weights, model.graph.as_mut()) {
+        let bytes = file::read(weights, LIMIT_BYTES)?;
+        weights::replace(graph, &bytes, &weights.display().to_string()).map_err(failed)?;
+    }
+    import::import(model, &name, path.parent()).map_err(failed)
 }
 
 /// Reads the ONNX network at `path` as a chain of layers.
 ///
 /// # Errors
-/// [`LoadError`], naming file and node, tensor or step.
+/// [`LoadError`], naming file and node or tensor.
 pub fn load_chain(path: &Path) -> Result<Chain, LoadError> {
-    let chain = load_program(path)?.into_chain();
-    chain.map_err(|e| LoadError::content(&path.display().to_string(), e.into()))
+    load_chain_with(path, None)
+}
+
+/// [`load_network_with`] as a chain of layers.
+///
+/// # Errors
+/// [`LoadError`], naming file and node or tensor.
+pub fn load_chain_with(path: &Path, weights: Option<&Path>) -> Result<Chain, LoadError> {
+    load_network_with(path, weights)?.to_chain()
 }
 
 /// Reads a network from plain ONNX bytes; `name` stands for the file in messages. External tensors are

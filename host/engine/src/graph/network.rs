@@ -39,7 +39,7 @@ impl Value {
         self.shape.iter().product()
     }
 
-    /// Whether it has no elements (never, once imported).
+    /// Whether it has no elements (only constants that no node reads).
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

@@ -143,10 +143,14 @@ pub(super) fn import_cast(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Res
 pub(super) fn import_comparison(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
     let [left, right] = builder.two_operands(node)?;
     let (Some(a), Some(b)) = (builder.constant(left), builder.constant(right)) else {
-        return Err(node.attribute(
-            "compares computed values, so the network is not continuous; write it with Relu, Min, Max or Clip".into(),
-        ));
+        let problem = if node.operator == "Mod" {
+            "takes the remainder of computed values; export the model without it"
+        } else {
+            "compares computed values, so the network is not continuous; write it with Relu, Min, Max or Clip"
+        };
+        return Err(node.attribute(problem.into()));
     };
+    let toward_zero = node.flag("fmod")?;
     let shapes = [left, right].map(|id| builder.shape(id).to_vec());
     let rule = "aligned at the last, dimensions must be equal or 1";
     let shape = broadcast(&shapes[0], &shapes[1])
@@ -158,7 +162,7 @@ pub(super) fn import_comparison(builder: &mut Builder<'_>, node: &OpenNode<'_>) 
             pairs().map(|(i, j)| compare(node.operator, a[i], b[j])).collect::<Option<_>>()
         }
         (TensorData::Int(a), TensorData::Int(b)) => {
-            let logic = |(i, j): (usize, usize)| logic(node.operator, a[i], b[j]);
+            let logic = |(i, j): (usize, usize)| logic(node.operator, a[i], b[j], toward_zero);
             pairs().map(logic).collect::<Option<_>>()
         }
         _ => None,
@@ -179,11 +183,12 @@ fn compare<T: PartialOrd>(operator: &str, a: T, b: T) -> Option<i64> {
     Some(i64::from(holds))
 }
 
-fn logic(operator: &str, a: i64, b: i64) -> Option<i64> {
+fn logic(operator: &str, a: i64, b: i64, toward_zero: bool) -> Option<i64> {
     match operator {
         "And" => Some(i64::from(a != 0 && b != 0)),
         "Or" => Some(i64::from(a != 0 || b != 0)),
         "Xor" => Some(i64::from((a != 0) != (b != 0))),
+        "Mod" if toward_zero => a.checked_rem(b),
         // The sign is that of the divisor.
         "Mod" => a.checked_rem(b).map(|r| if r != 0 && (r < 0) != (b < 0) { r + b } else { r }),
         _ => compare(operator, a, b),

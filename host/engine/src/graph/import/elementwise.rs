@@ -118,24 +118,32 @@ pub(super) fn import_binary(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> R
 
 /// Pow; an exponent that is the same for all elements becomes a setting.
 pub(super) fn import_pow(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Result<(), Fault> {
-    let inputs @ [base, exponent] = builder.two_operands(node)?;
-    let exponents: Option<Vec<f32>> = match builder.constant(exponent) {
-        Some(TensorData::Float(values)) => Some(values.clone()),
-        Some(TensorData::Int(values)) => {
-            values.iter().map(|v| i16::try_from(*v).ok().map(f32::from)).collect()
-        }
-        None => None,
+    let [base, exponent] = builder.two_operands(node)?;
+    let exponent = whole_exponents(builder, base, exponent);
+    let only = match builder.constant(exponent) {
+        Some(TensorData::Float(e)) if e.windows(2).all(|w| w[0] == w[1]) => e.first().copied(),
+        _ => None,
     };
-    let only = exponents.filter(|e| e.windows(2).all(|w| w[0] == w[1])).and_then(|e| e.first().copied());
     let shape = broadcast(builder.shape(base), builder.shape(exponent));
     let id = match (only, builder.constant(base)) {
         (Some(exponent), None) if shape.as_deref() == Some(builder.shape(base)) => {
             let shape = builder.shape(base).to_vec();
             builder.emit(node, Op::Unary(Unary::Pow { exponent }), vec![base], shape)?
         }
-        _ => emit_binary(builder, node, Binary::Pow, inputs)?,
+        _ => emit_binary(builder, node, Binary::Pow, [base, exponent])?,
     };
     builder.give(node, id)
+}
+
+/// Integer exponents of a computed base as numbers, if they are small enough to be exact.
+fn whole_exponents(builder: &mut Builder<'_>, base: ValueId, exponent: ValueId) -> ValueId {
+    let (None, Some(TensorData::Int(values))) = (builder.constant(base), builder.constant(exponent)) else {
+        return exponent;
+    };
+    let small = |v: &i64| i16::try_from(*v).ok().map(f32::from);
+    let Some(values) = values.iter().map(small).collect() else { return exponent };
+    let shape = builder.shape(exponent).to_vec();
+    builder.push_constant("exponents", Tensor { shape, data: TensorData::Float(values) })
 }
 
 /// PRelu: the slope broadcasts to the operand.

@@ -178,6 +178,7 @@ fn integer_unary(function: Unary, x: i64) -> Option<i64> {
         Unary::Sign => Some(x.signum()),
         Unary::Relu => Some(x.max(0)),
         Unary::Floor | Unary::Ceil | Unary::Round => Some(x),
+        Unary::Clip { lower: f32::MIN, upper: f32::MAX } => Some(x),
         _ => None,
     }
 }

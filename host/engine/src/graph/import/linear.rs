@@ -133,11 +133,11 @@ fn transposed_window(
             (None, "VALID") => full,
             (None, _) => full.saturating_sub(settings.pad[axis] + settings.pad_end[axis]),
         };
-        let cut = full.checked_sub(size).filter(|_| size > 0).ok_or_else(|| {
-            node.attribute(format!(
-                "gives {size} of {full} places along axis {axis}; check pads and output_shape"
-            ))
-        })?;
+        if size == 0 {
+            return Err(node.attribute(format!("pads cut off all {full} places along axis {axis}")));
+        }
+        // Places asked for beyond all products are zeros at the end.
+        let cut = full.saturating_sub(size);
         let (pad, pad_end) = match (&asked, auto_pad) {
             (None, "NOTSET") => (settings.pad[axis], settings.pad_end[axis]),
             (_, "SAME_UPPER") => (cut / 2, cut - cut / 2),

@@ -310,12 +310,20 @@ impl Builder<'_> {
         if constant {
             let operands: Vec<Operand<'_>> = inputs.iter().map(|id| self.constant_operand(*id)).collect();
             match fold(&op, &operands, &shape) {
+                // Of an operand without elements less may come out than the shape says.
+                Folded::Constant(data) if data.len() != shape.iter().product::<usize>() => {}
                 Folded::Constant(data) => {
                     return Ok(self.push_constant(node.value_name(0), Tensor { shape, data }));
                 }
                 Folded::Refused(problem) => return Err(node.attribute(problem.into())),
                 Folded::Kept => self.claim(node, &shape, false)?,
             }
+        }
+        if let Some(id) = inputs.iter().find(|id| self.values[id.0].is_empty()) {
+            let name = Name(self.values[id.0].name.clone());
+            return Err(
+                node.attribute(format!("reads {name}, which has no elements; export the model again"))
+            );
         }
         if let Some(id) = inputs.iter().find(|id| matches!(self.constant(**id), Some(TensorData::Int(_)))) {
             let name = Name(self.values[id.0].name.clone());
