@@ -30,6 +30,9 @@ pub struct Args {
     /// Boxes, CSV: per row the smallest value of each feature, then the largest of each.
     #[arg(long, value_name = "CSV", conflicts_with = "samples")]
     regions: Option<PathBuf>,
+    /// Weights in the place of the network's own, safetensors.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Whether the largest or the smallest output is the class.
     #[arg(long, value_enum, default_value = "argmax")]
     spec: SpecName,
@@ -58,7 +61,7 @@ struct Region {
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let limit = timeout("timeout", args.timeout)?;
     output::check_writable(&args.out)?;
-    let chain = graph::load_chain(&args.net)?;
+    let chain = graph::load_chain_with(&args.net, args.weights.as_deref())?;
     let spec = match args.spec {
         SpecName::Argmax => OwnedSpec::ArgMax,
         SpecName::Argmin => OwnedSpec::ArgMin,

@@ -63,6 +63,9 @@ pub struct Args {
     /// Leave the proofs out of the artifact.
     #[arg(long)]
     strip_proofs: bool,
+    /// Weights in the place of the network's own, safetensors.
+    #[arg(long, value_name = "FILE")]
+    weights: Option<PathBuf>,
     /// Artifact to check against its network instead of writing one.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["out", "rust", "regions"])]
     check: Option<PathBuf>,
@@ -111,7 +114,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
         (Some(artifact), net, _) => {
             let net = net.as_ref().or(args.check_net.as_ref());
             let net = net.ok_or_else(|| option("check", "needs the network too: `--net NET`"))?;
-            check_file(artifact, net, args.samples.as_deref(), out)
+            check_file(artifact, net, args, out)
         }
         (None, Some(net), Some(target)) => write_files(args, net, target, out),
         _ => Err(option("out", "is needed")),
@@ -123,7 +126,7 @@ fn write_files(args: &Args, net: &Path, target: &Path, out: &mut dyn Write) -> R
     if let Some(module) = &args.rust {
         output::check_writable(module)?;
     }
-    let network = graph::load_network(net)?;
+    let network = graph::load_network_with(net, args.weights.as_deref())?;
     // A chain keeps the smaller format and code; any other network is a program.
     match network.to_chain() {
         Ok(chain) => write_chain(args, chain, (net, target), out),
@@ -325,18 +328,15 @@ fn relative(target: &Path, module: &Path) -> String {
     up.chain(down).collect::<Vec<_>>().join("/")
 }
 
-fn check_file(
-    path: &Path,
-    net: &Path,
-    samples: Option<&Path>,
-    out: &mut dyn Write,
-) -> Result<ExitCode, Error> {
+fn check_file(path: &Path, net: &Path, args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let bytes = artifact_file::read(path)?;
     let failed = |source| Error::Check { path: path.display().to_string(), source };
-    let read = |inputs| samples.map_or(Ok(Vec::new()), |samples| csv::read_rows(samples, inputs));
+    let network = graph::load_network_with(net, args.weights.as_deref())?;
+    let read =
+        |inputs| args.samples.as_deref().map_or(Ok(Vec::new()), |samples| csv::read_rows(samples, inputs));
     let report = match artifact_file::view(&bytes, path)? {
-        View::Chain(view) => check::check(&view, &graph::load_chain(net)?, &read(view.inputs())?),
-        View::Program(view) => check_program(&view, &graph::load_program(net)?, &read(view.inputs())?),
+        View::Chain(view) => check::check(&view, &network.to_chain()?, &read(view.inputs())?),
+        View::Program(view) => check_program(&view, &network.lower()?, &read(view.inputs())?),
     };
     let report = report.map_err(failed)?;
     let word = |good: bool| if good { "ok    " } else { "FAILED" };

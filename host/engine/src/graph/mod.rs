@@ -32,7 +32,7 @@ pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
 pub use tensor::{ELEMENTS_MAX, TensorData};
 pub use window::{PADDING, Window};
 
-use crate::{Chain, file};
+use crate::{Chain, Program, file};
 
 /// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
 const LIMIT_BYTES: u64 = 1 << 31;
@@ -60,6 +60,14 @@ pub fn load_network_with(path: &Path, weights: Option<&Path>) -> Result<Network,
         weights::replace(graph, &bytes, &weights.display().to_string()).map_err(failed)?;
     }
     import::import(model, &name, path.parent()).map_err(failed)
+}
+
+/// Reads the ONNX network at `path` as a program.
+///
+/// # Errors
+/// [`LoadError`], naming file and node or tensor.
+pub fn load_program(path: &Path) -> Result<Program, LoadError> {
+    load_network(path)?.lower()
 }
 
 /// Reads the ONNX network at `path` as a chain of layers.
