@@ -69,7 +69,7 @@ def torch_networks():
         nn.Upsample(scale_factor=2), nn.Hardtanh(), nn.ConstantPad2d((1, 0, 0, 2), 0.25), nn.GroupNorm(1, 2),
         nn.PixelShuffle(1), nn.Sigmoid(),
     )  # fmt: skip
-    plain = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.ELU(), nn.Linear(6, 2), nn.Softplus())
+    plain = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 6), nn.ELU(), nn.Linear(6, 2), nn.Softsign())
     return {
         "residual": (Residual(), (1, 2, 9, 8)),
         "attention": (Attention(), (1, 5, 8)),
