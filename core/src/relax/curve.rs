@@ -91,8 +91,8 @@ fn lowest(value: &impl Fn(f64) -> Interval, slope: &impl Fn(f64) -> Interval, s:
         let t = tilt(c);
         let y = value(c);
         best = larger(best, bound(y, t, s, c, a, b));
-        // The least value is between the bound and the residual here: enough if that is rounding.
-        let here = at(y, s, c).upper;
+        // The tangent takes next to nothing off the residual here: what is left is rounding.
+        let here = at(y, s, c).lower;
         if (t.lower <= 0.0 && t.upper >= 0.0) || here - best <= 1e-14 * y.magnitude() {
             break;
         }
