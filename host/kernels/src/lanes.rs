@@ -113,3 +113,194 @@ pub fn dot_interval(w: &[f32], centre: &[f32], radius: &[f32]) -> (f32, f32) {
     assert!(w.len() == centre.len() && w.len() == radius.len(), "the lengths agree");
     wide(|| body(w, centre, radius))
 }
+
+/// The lines of one neuron whose lower slope `base + rate·alpha` each lane chooses.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct AlphaLine {
+    /// Lower slope at `alpha = 0`.
+    pub base: f32,
+    /// How the lower slope grows with alpha; 0 if it is not free.
+    pub rate: f32,
+    /// Intercept of the lower line.
+    pub lower_intercept: f32,
+    /// Slope of the upper line.
+    pub upper_slope: f32,
+    /// Intercept of the upper line.
+    pub upper_intercept: f32,
+    /// Derivatives of the lines by the ends of the neuron's interval.
+    pub by_lower: LinePair,
+    /// As `by_lower`, by the upper end.
+    pub by_upper: LinePair,
+}
+
+impl LinePair {
+    const ZERO: Self =
+        Self { lower_slope: 0.0, lower_intercept: 0.0, upper_slope: 0.0, upper_intercept: 0.0 };
+}
+
+impl Default for LinePair {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+/// As [`relax_row`] with an alpha per lane; keeps the coefficients it found in `post`.
+///
+/// # Panics
+/// If the rows differ in length.
+pub fn relax_alpha(a: &mut [f32], c: &mut [f32], alpha: &[f32], post: &mut [f32], line: &AlphaLine) {
+    #[inline(always)]
+    fn body(a: &mut [f32], c: &mut [f32], alpha: &[f32], post: &mut [f32], line: &AlphaLine) {
+        for (((a, c), alpha), post) in a.iter_mut().zip(c).zip(alpha).zip(post) {
+            let (plus, minus) = (a.max(0.0), a.min(0.0));
+            *post = *a;
+            *c += plus * line.lower_intercept + minus * line.upper_intercept;
+            *a = plus * (line.base + line.rate * alpha) + minus * line.upper_slope;
+        }
+    }
+    assert!(a.len() == c.len() && a.len() == alpha.len() && a.len() == post.len(), "rows of one length");
+    wide(|| body(a, c, alpha, post, line));
+}
+
+/// Rate and decay of an Adam step.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Adam {
+    /// Step length, the bias corrections included.
+    pub rate: f32,
+    /// Of the first moment.
+    pub beta_1: f32,
+    /// Of the second moment.
+    pub beta_2: f32,
+}
+
+/// State of the alphas of one neuron, a row each.
+#[derive(Debug)]
+pub struct AlphaRow<'a> {
+    /// In `[0, 1]`.
+    pub alpha: &'a mut [f32],
+    /// First moment of the gradient.
+    pub m: &'a mut [f32],
+    /// Second moment.
+    pub v: &'a mut [f32],
+}
+
+/// The forward sweep through one neuron: `z`, the concretizing point's value of its operand, becomes that of the line each
+/// lane took; alphas take an Adam step up the gradient `weight · max(post, 0) · rate · z`. Returns the derivatives of
+/// `Σ weight · bound` by the ends of the neuron's interval.
+///
+/// # Panics
+/// If the rows differ in length or are no multiple of 16.
+pub fn sweep(
+    z: &mut [f32],
+    post: &[f32],
+    weight: &[f32],
+    state: AlphaRow<'_>,
+    line: &AlphaLine,
+    adam: Adam,
+) -> [f32; 2] {
+    const N: usize = crate::LANE_MULTIPLE;
+    #[inline(always)]
+    fn body(
+        z: &mut [f32],
+        post: &[f32],
+        weight: &[f32],
+        state: AlphaRow<'_>,
+        line: &AlphaLine,
+        adam: Adam,
+    ) -> [f32; 2] {
+        let (mut low, mut up) = ([0.0f32; N], [0.0f32; N]);
+        let (l, u) = (line.by_lower, line.by_upper);
+        let AlphaRow { alpha, m, v } = state;
+        for first in (0..z.len()).step_by(N) {
+            let at = first..first + N;
+            let (z, post, weight) = (&mut z[at.clone()], &post[at.clone()], &weight[at.clone()]);
+            let (alpha, m, v) = (&mut alpha[at.clone()], &mut m[at.clone()], &mut v[at]);
+            for r in 0..N {
+                let (plus, minus) = (weight[r] * post[r].max(0.0), weight[r] * post[r].min(0.0));
+                let x = z[r];
+                low[r] += plus * (l.lower_slope * x + l.lower_intercept)
+                    + minus * (l.upper_slope * x + l.upper_intercept);
+                up[r] += plus * (u.lower_slope * x + u.lower_intercept)
+                    + minus * (u.upper_slope * x + u.upper_intercept);
+                let below = (line.base + line.rate * alpha[r]) * x + line.lower_intercept;
+                let above = line.upper_slope * x + line.upper_intercept;
+                z[r] = if post[r] >= 0.0 { below } else { above };
+                let gradient = plus * line.rate * x;
+                m[r] = adam.beta_1 * m[r] + (1.0 - adam.beta_1) * gradient;
+                v[r] = adam.beta_2 * v[r] + (1.0 - adam.beta_2) * gradient * gradient;
+                let step = alpha[r] + adam.rate * m[r] / (v[r].sqrt() + 1e-20);
+                alpha[r] = step.max(0.0).min(1.0);
+            }
+        }
+        [low.iter().sum(), up.iter().sum()]
+    }
+    let n = z.len();
+    let same = [post.len(), weight.len(), state.alpha.len(), state.m.len(), state.v.len()];
+    assert!(n.is_multiple_of(N) && same.iter().all(|k| *k == n), "rows of one length");
+    wide(|| body(z, post, weight, state, line, adam))
+}
+
+/// `x[r] ← lower` where `x[r] ≥ 0`, else `upper`: the point of the box that attains the minimum of `x·input`.
+pub fn minimiser(x: &mut [f32], lower: f32, upper: f32) {
+    #[inline(always)]
+    fn body(x: &mut [f32], lower: f32, upper: f32) {
+        for x in x {
+            *x = if *x >= 0.0 { lower } else { upper };
+        }
+    }
+    wide(|| body(x, lower, upper));
+}
+
+/// `x[r] += shift`.
+pub fn shift(x: &mut [f32], shift: f32) {
+    #[inline(always)]
+    fn body(x: &mut [f32], shift: f32) {
+        for x in x {
+            *x += shift;
+        }
+    }
+    wide(|| body(x, shift));
+}
+
+/// `to[r] += factor_plus · from[r]` where `sign[r] ≥ 0`, else `factor_minus · from[r]`.
+pub fn add_chosen(to: &mut [f32], from: &[f32], sign: &[f32], plus: f32, minus: f32) {
+    #[inline(always)]
+    fn body(to: &mut [f32], from: &[f32], sign: &[f32], plus: f32, minus: f32) {
+        for ((to, from), sign) in to.iter_mut().zip(from).zip(sign) {
+            *to += from * if *sign >= 0.0 { plus } else { minus };
+        }
+    }
+    wide(|| body(to, from, sign, plus, minus));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_takes_the_line_of_the_sign_and_climbs() {
+        let line = AlphaLine {
+            base: 0.25,
+            rate: 0.5,
+            lower_intercept: 0.125,
+            upper_slope: 2.0,
+            upper_intercept: 3.0,
+            by_lower: LinePair { upper_slope: 1.0, ..LinePair::ZERO },
+            by_upper: LinePair { lower_slope: 1.0, upper_intercept: 2.0, ..LinePair::ZERO },
+        };
+        let mut z = [4.0f32; 16];
+        let mut post = [0.0f32; 16];
+        (post[0], post[1], post[2]) = (1.0, -1.0, 2.0);
+        let mut weight = [1.0f32; 16];
+        weight[2] = 0.0;
+        let (mut alpha, mut m, mut v) = ([0.5f32; 16], [0.0f32; 16], [0.0f32; 16]);
+        let state = AlphaRow { alpha: &mut alpha, m: &mut m, v: &mut v };
+        let adam = Adam { rate: 0.125, beta_1: 0.0, beta_2: 0.0 };
+        let [low, up] = sweep(&mut z, &post, &weight, state, &line, adam);
+        // (0.25 + 0.25)·4 + 0.125 and 2·4 + 3.
+        assert_eq!(z[..3], [2.125, 11.0, 2.125]);
+        // Lane 1 alone reads the upper line: −(1·4); by the upper end: lane 0 gives 4, lane 1 −2.
+        assert_eq!([low, up], [-4.0, 2.0]);
+        assert_eq!(alpha[..3], [0.625, 0.5, 0.5]);
+    }
+}

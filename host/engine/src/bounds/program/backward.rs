@@ -8,14 +8,18 @@ use std::sync::Arc;
 
 use super::Region;
 use super::conv::{Lists, Way};
+use super::crown::Stop;
 use super::interval::Interval;
-use super::lines::{Kind, Planes, Relaxation};
+use super::lines::{Kind, Planes, Relaxation, alpha_start};
 use super::memory::{BoundError, Memory, Pool};
 use super::prepare::{Linear, Node, Prepared, Product};
 use super::rows::{Rows, Support};
+use super::tape::{Slopes, Tape};
 use crate::relax::{product_start, relax_product};
 use certus_kernels::gather::DROP;
-use certus_kernels::lanes::{add_scaled, add_split, add_weighted, concretize, relax_row};
+use certus_kernels::lanes::{
+    AlphaLine, add_scaled, add_split, add_weighted, concretize, relax_alpha, relax_row,
+};
 
 /// What is known before a pass.
 pub(super) struct Known<'a> {
@@ -23,6 +27,8 @@ pub(super) struct Known<'a> {
     pub(super) region: Region<'a>,
     /// Per slot; empty where not yet computed.
     pub(super) intervals: Vec<Interval>,
+    /// Per slot what interval arithmetic gave before backward rows; empty where they are the same.
+    pub(super) outer: Vec<Interval>,
     /// Per slot that a nonlinear step gives.
     pub(super) relaxed: Vec<Option<Relaxation>>,
     /// The neurons of each slot that may be something else than 0.
@@ -32,13 +38,14 @@ pub(super) struct Known<'a> {
 /// Buffers of one thread.
 pub(super) struct Worker<'a> {
     pub(super) pool: Pool<'a>,
-    lists: Lists,
+    pub(super) lists: Lists,
     pending: Vec<Option<Rows>>,
+    stop: Stop<'a>,
 }
 
 impl<'a> Worker<'a> {
-    pub(super) fn new(memory: &'a Memory) -> Self {
-        Self { pool: Pool::new(memory), lists: Lists::default(), pending: Vec::new() }
+    pub(super) fn new(memory: &'a Memory, stop: Stop<'a>) -> Self {
+        Self { pool: Pool::new(memory), lists: Lists::default(), pending: Vec::new(), stop }
     }
 
     fn put(&mut self, slot: usize, rows: Rows, lanes: usize) -> Result<(), BoundError> {
@@ -51,13 +58,14 @@ impl<'a> Worker<'a> {
     }
 }
 
-/// Where a pass ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum End {
+/// Where a pass ends, and what it keeps.
+pub(super) enum End<'t> {
     /// At the input.
     Input,
     /// At the nearest nonlinear steps, by their intervals.
     Interval,
+    /// At the input, with the alphas on the tape; what the adjoint needs is left there.
+    Tape(&'t mut Tape),
 }
 
 impl Known<'_> {
@@ -66,7 +74,7 @@ impl Known<'_> {
         &self,
         slot: usize,
         rows: Rows,
-        end: End,
+        mut end: End<'_>,
         worker: &mut Worker<'_>,
         c: &mut [f32],
     ) -> Result<(), BoundError> {
@@ -75,12 +83,21 @@ impl Known<'_> {
         worker.pending[slot] = Some(rows);
         for at in (0..=slot).rev() {
             let Some(rows) = worker.pending[at].take() else { continue };
-            match (&self.net.nodes[at], end) {
+            if worker.stop.now() {
+                return Err(BoundError::Stopped);
+            }
+            if let End::Tape(tape) = &mut end {
+                tape.supports[at] = Some(Arc::clone(&rows.support));
+            }
+            match (&self.net.nodes[at], &mut end) {
                 (Node::Unused, _) => worker.pool.give(rows.data),
-                (Node::Input, _) => {
+                (Node::Input, end) => {
                     let Region { lower, upper } = self.region;
                     concretize(&rows.data, &rows.support.live, lower, upper, c.len(), c);
-                    worker.pool.give(rows.data);
+                    match end {
+                        End::Tape(tape) => tape.input = Some(rows),
+                        End::Input | End::Interval => worker.pool.give(rows.data),
+                    }
                 }
                 (Node::Affine { terms, bias }, _) => self.affine(terms, bias.as_deref(), rows, worker, c)?,
                 (Node::Index { inputs, sources }, _) => self.index(inputs, sources, rows, worker, c.len())?,
@@ -89,7 +106,8 @@ impl Known<'_> {
                     concretize(&rows.data, &rows.support.live, lower, upper, c.len(), c);
                     worker.pool.give(rows.data);
                 }
-                (node, End::Input) => self.nonlinear(at, node, rows, worker, c)?,
+                (node, End::Input) => self.nonlinear(at, node, rows, None, worker, c)?,
+                (node, End::Tape(tape)) => self.nonlinear(at, node, rows, Some(tape), worker, c)?,
             }
         }
         Ok(())
@@ -160,12 +178,30 @@ impl Known<'_> {
         at: usize,
         node: &Node,
         mut rows: Rows,
+        tape: Option<&mut Tape>,
         worker: &mut Worker<'_>,
         c: &mut [f32],
     ) -> Result<(), BoundError> {
         let lanes = c.len();
+        let mut tape = tape;
+        if let (Node::Max { .. } | Node::Product(_), Some(tape)) = (node, &mut tape) {
+            let mut data = worker.pool.take(rows.data.len())?;
+            data.copy_from_slice(&rows.data);
+            tape.signs[at] = Some(Rows { support: Arc::clone(&rows.support), data });
+        }
         match (node, &self.relaxed[at]) {
-            (Node::Elementwise { input, .. }, Some(Relaxation::Lines { pairs, kinds })) => {
+            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, alpha })) => {
+                if let Some(tape) = tape {
+                    if tape.slopes[at].is_none() {
+                        let start = |j: usize| alpha_start(*function, self.intervals[*input].at(j));
+                        let memory = worker.pool.memory();
+                        tape.slopes[at] = Some(Slopes::new(&rows.support, kinds, lanes, start, memory)?);
+                    }
+                    if let Some(slopes) = &mut tape.slopes[at] {
+                        slopes.backward(&mut rows, alpha, c);
+                    }
+                    return worker.put(*input, rows, lanes);
+                }
                 for (row, j) in rows.data.chunks_exact_mut(lanes).zip(&rows.support.live) {
                     if kinds[*j as usize] == Kind::Lines {
                         relax_row(row, c, pairs[*j as usize]);
@@ -244,7 +280,11 @@ impl Known<'_> {
     }
 }
 
-fn zeros(support: Arc<Support>, lanes: usize, worker: &mut Worker<'_>) -> Result<Rows, BoundError> {
+pub(super) fn zeros(
+    support: Arc<Support>,
+    lanes: usize,
+    worker: &mut Worker<'_>,
+) -> Result<Rows, BoundError> {
     let mut data = worker.pool.take(support.live.len() * lanes)?;
     data.fill(0.0);
     Ok(Rows { support, data })
@@ -255,5 +295,18 @@ fn with_row(rows: &mut Rows, j: usize, lanes: usize, body: impl FnOnce(&mut [f32
     let at = rows.support.pos[j];
     if at != DROP {
         body(&mut rows.data[at as usize * lanes..][..lanes]);
+    }
+}
+
+impl Slopes {
+    /// Relaxes the rows that have two lines, each lane with its own lower slope.
+    fn backward(&mut self, rows: &mut Rows, lines: &[AlphaLine], c: &mut [f32]) {
+        let lanes = c.len();
+        for (i, row) in self.rows.iter().enumerate() {
+            let here = i * lanes..(i + 1) * lanes;
+            let line = &lines[rows.support.live[*row as usize] as usize];
+            let a = &mut rows.data[*row as usize * lanes..][..lanes];
+            relax_alpha(a, c, &self.alpha[here.clone()], &mut self.post[here], line);
+        }
     }
 }

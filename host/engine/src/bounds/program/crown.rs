@@ -1,6 +1,6 @@
 //! CROWN: bounds of every operand of a nonlinear step by backward passes of its own, then the rows of a spec.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -12,6 +12,7 @@ use super::prepare::{Node, Prepared};
 use super::rows::{Rows, Support};
 use super::{LANES, Region};
 use crate::program::Function;
+use certus_kernels::padded_lanes;
 
 /// How the operands of nonlinear steps are bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -101,7 +102,7 @@ pub fn bound(
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings, stop, memory: &memory };
     let (known, complete) = job.intermediate(region)?;
-    let rows = job.spec_rows(&known, spec, End::Input)?;
+    let rows = job.spec_rows(&known, spec, false)?;
     Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
 }
 
@@ -117,21 +118,34 @@ pub fn interval_margin(net: &Prepared, region: Region<'_>, spec: &Spec) -> Resul
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings: &settings, stop: Stop::default(), memory: &memory };
     let (known, complete) = job.intermediate(region)?;
-    let rows = job.spec_rows(&known, spec, End::Interval)?;
+    let rows = job.spec_rows(&known, spec, true)?;
     Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
 }
 
 /// What all passes of one call share.
-struct Job<'a> {
-    net: &'a Prepared,
-    settings: &'a Settings,
-    stop: Stop<'a>,
-    memory: &'a Memory,
+pub(super) struct Job<'a> {
+    pub(super) net: &'a Prepared,
+    pub(super) settings: &'a Settings,
+    pub(super) stop: Stop<'a>,
+    pub(super) memory: &'a Memory,
+}
+
+/// Rows that are carried together, and what they found.
+struct Block {
+    starts: Vec<u32>,
+    found: Result<Vec<f32>, BoundError>,
+}
+
+impl Block {
+    fn all(starts: &[u32], size: usize) -> Vec<Self> {
+        let block = |starts: &[u32]| Self { starts: starts.to_vec(), found: Ok(Vec::new()) };
+        starts.chunks(size).map(block).collect()
+    }
 }
 
 impl<'a> Job<'a> {
     /// Intervals and relaxations of all slots, and whether none was given up.
-    fn intermediate<'r>(&self, region: Region<'r>) -> Result<(Known<'r>, bool), BoundError>
+    pub(super) fn intermediate<'r>(&self, region: Region<'r>) -> Result<(Known<'r>, bool), BoundError>
     where
         'a: 'r,
     {
@@ -144,6 +158,7 @@ impl<'a> Job<'a> {
             net,
             region,
             intervals: vec![Interval { lower: region.lower.to_vec(), upper: region.upper.to_vec() }],
+            outer: vec![Interval::default()],
             relaxed: vec![None],
             alive: vec![Arc::new(Support::all(net.inputs()))],
         };
@@ -161,7 +176,9 @@ impl<'a> Job<'a> {
             known.alive.push(lines::alive(node, relaxation.as_ref(), net.sizes[slot]));
             known.relaxed.push(relaxation);
             known.intervals.push(interval);
+            known.outer.push(Interval::default());
             if net.relaxed[slot] && !net.exact[slot] {
+                known.outer[slot] = known.intervals[slot].clone();
                 complete &= self.tighten(&mut known, slot);
             }
         }
@@ -170,21 +187,20 @@ impl<'a> Job<'a> {
 
     /// Backward rows for the elements of `slot` that need them; false if some were given up.
     fn tighten(&self, known: &mut Known<'_>, slot: usize) -> bool {
-        let mut starts: Vec<u32> = match self.settings.intermediate {
-            Intermediate::Interval => return true,
-            Intermediate::Reference | Intermediate::Default => {
-                self.net.undecided(slot, &known.intervals[slot])
-            }
-        };
-        let [_, height, width] = self.net.shapes[slot];
-        starts.sort_by_key(|j| place(*j as usize, height, width));
-        let blocks: Vec<&[u32]> = starts.chunks(LANES / 2).collect();
-        let found = self.all(known, &blocks, |known, starts, worker, c| {
-            known.backward(slot, both_signs(known, slot, starts, c.len(), worker)?, End::Input, worker, c)
+        if self.settings.intermediate == Intermediate::Interval {
+            return true;
+        }
+        let starts = blocks_of(self.net, slot, self.net.undecided(slot, &known.intervals[slot]));
+        let mut blocks = Block::all(&starts, LANES / 2);
+        self.run(&mut blocks, |starts, worker| {
+            let mut c = vec![0.0; padded_lanes(2 * starts.len())];
+            let rows = both_signs(known, slot, starts, c.len(), worker)?;
+            known.backward(slot, rows, End::Input, worker, &mut c)?;
+            Ok(c)
         });
         let interval = &mut known.intervals[slot];
         let mut complete = true;
-        for (starts, found) in blocks.iter().zip(found) {
+        for Block { starts, found } in &blocks {
             let Ok(c) = found else {
                 complete = false;
                 continue;
@@ -206,72 +222,107 @@ impl<'a> Job<'a> {
         complete
     }
 
-    fn spec_rows(&self, known: &Known<'_>, spec: &Spec, end: End) -> Result<Vec<f32>, BoundError> {
-        let outputs = self.net.outputs();
-        assert_eq!(spec.weights.len(), spec.bias.len() * outputs, "a spec of the outputs");
+    /// Lower bounds of the rows of `spec`; by intervals at the last nonlinear steps if `interval`.
+    pub(super) fn spec_rows(
+        &self,
+        known: &Known<'_>,
+        spec: &Spec,
+        interval: bool,
+    ) -> Result<Vec<f32>, BoundError> {
+        assert_eq!(spec.weights.len(), spec.bias.len() * self.net.outputs(), "a spec of the outputs");
         let rows: Vec<u32> = (0..spec.bias.len() as u32).collect();
-        let blocks: Vec<&[u32]> = rows.chunks(LANES).collect();
-        let found = self.all(known, &blocks, |known, rows, worker, c| {
-            let lanes = c.len();
-            let support = Arc::clone(&known.alive[self.net.output]);
-            let mut data = worker.pool.take(support.live.len() * lanes)?;
-            data.fill(0.0);
-            for (r, row) in rows.iter().enumerate() {
-                c[r] = spec.bias[*row as usize];
-                let weights = &spec.weights[*row as usize * outputs..][..outputs];
-                for (a, j) in data[r..].iter_mut().step_by(lanes).zip(&support.live) {
-                    *a = weights[*j as usize];
-                }
-            }
-            known.backward(self.net.output, Rows { support, data }, end, worker, c)
+        let mut blocks = Block::all(&rows, LANES);
+        self.run(&mut blocks, |rows, worker| {
+            let mut c = vec![0.0; padded_lanes(rows.len())];
+            let rows = spec_block(known, spec, rows, &mut c, worker)?;
+            let end = if interval { End::Interval } else { End::Input };
+            known.backward(self.net.output, rows, end, worker, &mut c)?;
+            Ok(c)
         });
         let mut bounds = Vec::with_capacity(rows.len());
-        for (block, found) in blocks.iter().zip(found) {
-            bounds.extend_from_slice(&found?[..block.len()]);
+        for Block { starts, found } in blocks {
+            bounds.extend_from_slice(&found?[..starts.len()]);
         }
         Ok(bounds)
     }
 
-    /// Runs `pass` on every block, shared among the threads, and gives each block's constants.
-    fn all<'k, F>(&self, known: &Known<'k>, blocks: &[&[u32]], pass: F) -> Vec<Result<Vec<f32>, BoundError>>
+    fn run<F>(&self, blocks: &mut [Block], pass: F)
     where
-        F: Fn(&Known<'k>, &[u32], &mut Worker<'_>, &mut [f32]) -> Result<(), BoundError> + Sync,
+        F: Fn(&[u32], &mut Worker<'_>) -> Result<Vec<f32>, BoundError> + Sync,
     {
-        let one = |block: &[u32], worker: &mut Worker<'_>| {
-            if self.stop.now() {
-                return Err(BoundError::Stopped);
-            }
-            let mut c = vec![0.0; LANES];
-            pass(known, block, worker, &mut c)?;
-            Ok(c)
+        self.share(
+            blocks,
+            |block, worker| block.found = pass(&block.starts, worker),
+            |block| block.found = Err(BoundError::Stopped),
+        );
+    }
+
+    /// Runs `body` on every item, shared among the threads; `skip` once it is time to stop.
+    pub(super) fn share<T, F, S>(&self, items: &mut [T], body: F, skip: S)
+    where
+        T: Send,
+        F: Fn(&mut T, &mut Worker<'_>) + Sync,
+        S: Fn(&mut T) + Sync,
+    {
+        let one = |item: &mut T, worker: &mut Worker<'_>| {
+            if self.stop.now() { skip(item) } else { body(item, worker) }
         };
-        let threads = self.settings.threads.min(blocks.len()).max(1);
+        let threads = self.settings.threads.min(items.len()).max(1);
         if threads == 1 {
-            let mut worker = Worker::new(self.memory);
-            return blocks.iter().map(|b| one(b, &mut worker)).collect();
+            let mut worker = Worker::new(self.memory, self.stop);
+            items.iter_mut().for_each(|item| one(item, &mut worker));
+            return;
         }
-        let next = AtomicUsize::new(0);
-        let results = Mutex::new(vec![Err(BoundError::Stopped); blocks.len()]);
+        let queue = Mutex::new(items.iter_mut());
         std::thread::scope(|scope| {
             for _ in 0..threads {
                 scope.spawn(|| {
-                    let mut worker = Worker::new(self.memory);
-                    while let Some((i, block)) = blocks.get(next.load(Relaxed)).and_then(|_| {
-                        let i = next.fetch_add(1, Relaxed);
-                        blocks.get(i).map(|b| (i, b))
-                    }) {
-                        let found = one(block, &mut worker);
-                        results.lock().unwrap_or_else(std::sync::PoisonError::into_inner)[i] = found;
+                    let mut worker = Worker::new(self.memory, self.stop);
+                    loop {
+                        let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                        match next {
+                            Some(item) => one(item, &mut worker),
+                            None => break,
+                        }
                     }
                 });
             }
         });
-        results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
+/// The rows of a spec over the output, their constants into `c`.
+pub(super) fn spec_block(
+    known: &Known<'_>,
+    spec: &Spec,
+    rows: &[u32],
+    c: &mut [f32],
+    worker: &mut Worker<'_>,
+) -> Result<Rows, BoundError> {
+    let (lanes, outputs) = (c.len(), known.net.outputs());
+    let support = Arc::clone(&known.alive[known.net.output]);
+    let mut data = worker.pool.take(support.live.len() * lanes)?;
+    data.fill(0.0);
+    c.fill(0.0);
+    for (r, row) in rows.iter().enumerate() {
+        c[r] = spec.bias[*row as usize];
+        let weights = &spec.weights[*row as usize * outputs..][..outputs];
+        for (a, j) in data[r..].iter_mut().step_by(lanes).zip(&support.live) {
+            *a = weights[*j as usize];
+        }
+    }
+    Ok(Rows { support, data })
+}
+
+/// The starts in an order in which neighbours have neighbouring receptive fields.
+pub(super) fn blocks_of(net: &Prepared, slot: usize, mut starts: Vec<u32>) -> Vec<u32> {
+    let [_, height, width] = net.shapes[slot];
+    starts.sort_by_cached_key(|j| place(*j as usize, height, width));
+    starts
+}
+
 /// `+1` and `−1` on each start, in neighbouring lanes.
-fn both_signs(
+pub(super) fn both_signs(
     known: &Known<'_>,
     slot: usize,
     starts: &[u32],
@@ -299,7 +350,7 @@ fn place(j: usize, height: usize, width: usize) -> (u64, usize) {
 
 impl Prepared {
     /// The elements of `slot` whose nonlinear readers are not exact on their intervals.
-    fn undecided(&self, slot: usize, interval: &Interval) -> Vec<u32> {
+    pub(super) fn undecided(&self, slot: usize, interval: &Interval) -> Vec<u32> {
         let mut marks = vec![false; self.sizes[slot]];
         for node in &self.nodes {
             match node {

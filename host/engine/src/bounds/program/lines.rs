@@ -6,8 +6,10 @@ use super::interval::Interval;
 use super::prepare::Node;
 use super::rows::Support;
 use crate::program::{Function, Groups};
-use crate::relax::{LinesMut, RelaxError, max_lower, max_start, max_upper, relax_into};
-use certus_kernels::lanes::LinePair;
+use crate::relax::{
+    Alpha, LinesMut, Rate, RelaxError, max_lower, max_start, max_upper, relax, relax_into, start,
+};
+use certus_kernels::lanes::{AlphaLine, LinePair};
 
 /// What a backward pass does with one neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,8 +25,8 @@ pub(super) enum Kind {
 /// The relaxation of one step.
 #[derive(Clone, Debug)]
 pub(super) enum Relaxation {
-    /// Lines of each element.
-    Lines { pairs: Vec<LinePair>, kinds: Vec<Kind> },
+    /// Lines of each element; `alpha` while slopes are optimised, else empty.
+    Lines { pairs: Vec<LinePair>, kinds: Vec<Kind>, alpha: Vec<AlphaLine> },
     /// Linear functions of several elements: of the maximum of each group.
     Planes(Planes),
     /// McCormick planes, computed from the operands' bounds where they are needed.
@@ -75,7 +77,7 @@ pub(super) fn elementwise(
         })
         .collect();
     let kinds = pairs.iter().map(|p| kind(*p)).collect();
-    Ok(Relaxation::Lines { pairs, kinds })
+    Ok(Relaxation::Lines { pairs, kinds, alpha: Vec::new() })
 }
 
 fn kind(pair: LinePair) -> Kind {
@@ -119,4 +121,75 @@ pub(super) fn alive(node: &Node, relaxation: Option<&Relaxation>, size: usize) -
         }
     }
     Arc::new(Support::all(size))
+}
+
+/// Which alpha a neuron begins with: that of least area.
+pub(super) fn alpha_start(function: Function, [lower, upper]: [f32; 2]) -> f32 {
+    match function {
+        Function::Relu => f32::from(u8::from(upper > -lower)),
+        _ => start(function, lower.into(), upper.into()).map_or(0.0, |a| narrow(a.lower)),
+    }
+}
+
+/// The lines of a neuron with its lower slope free, and how they move with the ends of its interval. The lower slope of ReLU,
+/// leaky ReLU and the absolute value is free; other functions keep their lines of least area.
+pub(super) fn alpha_line(function: Function, [lower, upper]: [f32; 2], fixed: LinePair) -> AlphaLine {
+    let width = upper - lower;
+    if function == Function::Relu && lower < 0.0 && upper > 0.0 {
+        let slope = upper / width;
+        let (slope_by_lower, slope_by_upper) = (slope / width, -lower / (width * width));
+        return AlphaLine {
+            base: 0.0,
+            rate: 1.0,
+            lower_intercept: 0.0,
+            upper_slope: slope,
+            upper_intercept: -slope * lower,
+            by_lower: LinePair {
+                upper_slope: slope_by_lower,
+                upper_intercept: -slope - slope_by_lower * lower,
+                ..ZERO
+            },
+            by_upper: LinePair {
+                upper_slope: slope_by_upper,
+                upper_intercept: -slope_by_upper * lower,
+                ..ZERO
+            },
+        };
+    }
+    let mut line = AlphaLine {
+        base: fixed.lower_slope,
+        rate: 0.0,
+        lower_intercept: fixed.lower_intercept,
+        upper_slope: fixed.upper_slope,
+        upper_intercept: fixed.upper_intercept,
+        ..AlphaLine::default()
+    };
+    let ends = (f64::from(lower), f64::from(upper));
+    let at = |alpha| relax(function, ends.0, ends.1, alpha).ok();
+    let Some(pair) = start(function, ends.0, ends.1).ok().and_then(at) else { return line };
+    let pair_of = |below: Rate, above: Rate| LinePair {
+        lower_slope: narrow(below.slope),
+        lower_intercept: narrow(below.intercept),
+        upper_slope: narrow(above.slope),
+        upper_intercept: narrow(above.intercept),
+    };
+    line.by_lower = pair_of(pair.lower.by_lower, pair.upper.by_lower);
+    line.by_upper = pair_of(pair.lower.by_upper, pair.upper.by_upper);
+    let kinked = match function {
+        Function::LeakyRelu { slope } => slope <= 1.0,
+        Function::Abs => true,
+        _ => false,
+    };
+    if kinked && lower < 0.0 && upper > 0.0 {
+        let end = |lower| at(Alpha { lower, upper: 0.0 }).map(|p| narrow(p.lower.slope));
+        if let (Some(flat), Some(steep)) = (end(0.0), end(1.0)) {
+            (line.base, line.rate, line.lower_intercept) = (flat, steep - flat, 0.0);
+        }
+    }
+    line
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "estimates")]
+fn narrow(x: f64) -> f32 {
+    x as f32
 }

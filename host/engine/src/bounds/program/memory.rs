@@ -67,6 +67,11 @@ impl<'a> Pool<'a> {
         Self { memory, free: Vec::new(), held: 0 }
     }
 
+    /// Where the bytes are counted.
+    pub(super) fn memory(&self) -> &'a Memory {
+        self.memory
+    }
+
     /// A buffer of `len` elements of any value.
     pub(super) fn take(&mut self, len: usize) -> Result<Vec<f32>, BoundError> {
         // The smallest that is large enough, else the largest.

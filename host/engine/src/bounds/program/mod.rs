@@ -10,6 +10,7 @@
 //!
 //! Source: Zhang et al. 2018 (arXiv:1811.00866); programs as graphs: Xu et al. 2020 (arXiv:2002.12920).
 
+mod alpha;
 mod backward;
 mod conv;
 mod crown;
@@ -20,7 +21,11 @@ mod memory;
 mod points;
 mod prepare;
 mod rows;
+mod tape;
+#[cfg(test)]
+mod tests;
 
+pub use alpha::{Climb, climb};
 pub use crown::{Bounds, Intermediate, Settings, Spec, Stop, bound, interval_margin};
 pub use interval::Interval;
 pub use memory::{BoundError, Memory};

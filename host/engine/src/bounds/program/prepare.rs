@@ -18,6 +18,10 @@ pub struct Prepared {
     pub(super) shapes: Vec<[usize; 3]>,
     /// Whether interval arithmetic is exact on each element of a slot, given the box.
     pub(super) exact: Vec<bool>,
+    /// The last step that reads a slot; its own slot if none does.
+    pub(super) last_reader: Vec<usize>,
+    /// Whether a maximum or a product reads the slot: its planes' derivatives by the slot's bounds are not computed.
+    pub(super) undifferentiated: Vec<bool>,
     /// Whether a nonlinear step reads the slot.
     pub(super) relaxed: Vec<bool>,
 }
@@ -175,7 +179,9 @@ impl Prepared {
         let mut prepared = Self {
             shapes: shapes(&nodes, &sizes),
             exact: exact(&nodes),
+            last_reader: (0..nodes.len()).collect(),
             relaxed: vec![false; nodes.len()],
+            undifferentiated: vec![false; nodes.len()],
             names: std::iter::once("input".to_owned())
                 .chain(program.steps().iter().map(|s| s.name.clone()))
                 .collect(),
@@ -183,12 +189,14 @@ impl Prepared {
             nodes,
             output,
         };
-        for node in &prepared.nodes {
+        for (slot, node) in prepared.nodes.iter().enumerate() {
+            node.inputs().into_iter().for_each(|input| prepared.last_reader[input] = slot);
             match node {
-                Node::Elementwise { input, .. } | Node::Max { input, .. } => prepared.relaxed[*input] = true,
-                Node::Product(p) => {
-                    prepared.relaxed[p.left] = true;
-                    prepared.relaxed[p.right] = true;
+                Node::Elementwise { input, .. } => prepared.relaxed[*input] = true,
+                Node::Max { .. } | Node::Product(_) => {
+                    for input in node.inputs() {
+                        (prepared.relaxed[input], prepared.undifferentiated[input]) = (true, true);
+                    }
                 }
                 Node::Input | Node::Unused | Node::Affine { .. } | Node::Index { .. } => {}
             }

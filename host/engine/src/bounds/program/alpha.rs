@@ -1,0 +1,340 @@
+//! α-CROWN: the free lower slopes of unstable neurons, climbed along the gradient of the bounds.
+//!
+//! Every block of rows has slopes of its own: those of a spec, and in *joint* mode those of each neuron that the first CROWN leaves undecided,
+//! whose bounds are recomputed in every iteration. The gradient goes from last to first: the sweep of the spec rows gives their
+//! derivatives by each interval, which weigh the rows that bounded it in their own sweep ([`super::tape`]).
+//!
+//! Every iterate is a bound. The best of each row and the tightest of each interval are kept; at the end some iterations of the
+//! spec alone use the tightest intervals.
+//!
+//! Source: Xu et al. 2021 (arXiv:2011.13824); Adam with decaying rate. The adjoint without a tape of operations and the last iterations are ours.
+
+use super::backward::{End, Known, Worker};
+use super::crown::{Bounds, Job, Settings, Spec, Stop, blocks_of, both_signs, spec_block};
+use super::interval::Interval;
+use super::lines::{self, Kind, Relaxation};
+use super::memory::{BoundError, Memory};
+use super::prepare::{Node, Prepared};
+use super::tape::Tape;
+use super::{LANES, Region};
+use certus_kernels::lanes::{Adam, AlphaLine};
+use certus_kernels::padded_lanes;
+
+/// How long and how fast to climb.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Climb {
+    /// Iterations. Default 20.
+    pub iterations: usize,
+    /// Iterations of the spec alone at the end, with the tightest intervals that were met. Default 5; none unless `joint`.
+    pub last: usize,
+    /// Step of the first iteration, in units of alpha. Default 0.1, range (0, 1].
+    pub rate: f32,
+    /// Factor of the step per iteration. Default 0.98, range (0, 1].
+    pub decay: f32,
+    /// Whether the intermediate bounds climb too. Default true.
+    pub joint: bool,
+    /// Whether to stop once every row is positive. Default true.
+    pub stop_when_positive: bool,
+}
+
+impl Default for Climb {
+    fn default() -> Self {
+        Self { iterations: 20, last: 5, rate: 0.1, decay: 0.98, joint: true, stop_when_positive: true }
+    }
+}
+
+/// As [`bound`](super::bound), then climbs.
+///
+/// # Errors
+/// As [`bound`](super::bound). If climbing is stopped or runs out of memory, what was found until then is returned, `complete` false.
+///
+/// # Panics
+/// As [`bound`](super::bound).
+///
+/// # Rounding
+/// *Estimate*.
+pub fn climb(
+    net: &Prepared,
+    region: Region<'_>,
+    spec: &Spec,
+    settings: &Settings,
+    climb: &Climb,
+    stop: Stop<'_>,
+) -> Result<Bounds, BoundError> {
+    let memory = Memory::new(settings.memory_limit);
+    let job = Job { net, settings, stop, memory: &memory };
+    let (known, mut complete) = job.intermediate(region)?;
+    let rows = job.spec_rows(&known, spec, false)?;
+    let mut ascent = Ascent::new(&job, known, spec, rows, climb);
+    match ascent.run(climb) {
+        Ok(()) => {}
+        Err(BoundError::Stopped | BoundError::Memory { .. }) => complete = false,
+        Err(error) => return Err(error),
+    }
+    let Ascent { tightest, best, .. } = ascent;
+    Ok(Bounds { slots: tightest, rows: best, complete, peak_bytes: memory.peak() })
+}
+
+/// Rows that are carried together.
+pub(super) struct Block {
+    /// Where they start.
+    pub(super) slot: usize,
+    /// Neurons of the slot (two lanes each), or rows of the spec.
+    pub(super) starts: Vec<u32>,
+    pub(super) tape: Tape,
+    /// `[lanes]`.
+    pub(super) bounds: Vec<f32>,
+    /// Derivative of the objective by each bound, `[lanes]`.
+    pub(super) weight: Vec<f32>,
+    /// Whether the last pass or sweep went through.
+    outcome: Result<(), BoundError>,
+}
+
+pub(super) struct Ascent<'a, 'r> {
+    job: &'a Job<'a>,
+    spec: &'a Spec,
+    known: Known<'r>,
+    /// Tightest bounds so far.
+    tightest: Vec<Interval>,
+    /// Best bound of each row so far.
+    best: Vec<f32>,
+    /// Blocks of neurons by slot, ascending.
+    pub(super) inner: Vec<Vec<Block>>,
+    pub(super) rows: Vec<Block>,
+    /// Derivatives of the objective by the ends of each interval.
+    by_ends: Vec<Vec<[f32; 2]>>,
+}
+
+impl<'a, 'r> Ascent<'a, 'r> {
+    pub(super) fn new(
+        job: &'a Job<'a>,
+        known: Known<'r>,
+        spec: &'a Spec,
+        best: Vec<f32>,
+        climb: &Climb,
+    ) -> Self {
+        let net = job.net;
+        let block = |slot: usize, starts: &[u32], lanes: usize| Block {
+            slot,
+            starts: starts.to_vec(),
+            tape: Tape::new(net.nodes.len()),
+            bounds: vec![0.0; lanes],
+            weight: vec![0.0; lanes],
+            outcome: Ok(()),
+        };
+        let mut inner = Vec::new();
+        for slot in (1..net.nodes.len()).filter(|s| climb.joint && net.relaxed[*s] && !net.exact[*s]) {
+            let starts = blocks_of(net, slot, net.undecided(slot, &known.intervals[slot]));
+            let blocks: Vec<Block> =
+                starts.chunks(LANES / 2).map(|s| block(slot, s, padded_lanes(2 * s.len()))).collect();
+            if !blocks.is_empty() {
+                inner.push(blocks);
+            }
+        }
+        let all: Vec<u32> = (0..spec.bias.len() as u32).collect();
+        let rows = all.chunks(LANES).map(|rows| block(net.output, rows, padded_lanes(rows.len()))).collect();
+        let by_ends = known.intervals.iter().map(|i| vec![[0.0; 2]; i.lower.len()]).collect();
+        let tightest = known.intervals.clone();
+        Self { job, spec, tightest, known, best, inner, rows, by_ends }
+    }
+
+    fn run(&mut self, climb: &Climb) -> Result<(), BoundError> {
+        let decided = |best: &[f32]| climb.stop_when_positive && best.iter().all(|b| *b > 0.0);
+        let mut rate = climb.rate;
+        for iteration in 0..=climb.iterations {
+            if decided(&self.best) {
+                return Ok(());
+            }
+            self.propagate()?;
+            if iteration < climb.iterations && !decided(&self.best) {
+                self.ascend(adam(rate, iteration), true)?;
+                rate *= climb.decay;
+            }
+        }
+        if self.inner.is_empty() {
+            return Ok(());
+        }
+        self.known.intervals.clone_from(&self.tightest);
+        self.relax_all()?;
+        for iteration in climb.iterations..=climb.iterations + climb.last {
+            self.rows_pass()?;
+            if decided(&self.best) || iteration == climb.iterations + climb.last {
+                break;
+            }
+            self.ascend(adam(rate, iteration), false)?;
+            rate *= climb.decay;
+        }
+        Ok(())
+    }
+
+    /// All intermediate bounds with the present slopes, then the rows of the spec.
+    pub(super) fn propagate(&mut self) -> Result<(), BoundError> {
+        let mut inner = std::mem::take(&mut self.inner);
+        let mut waiting = inner.iter_mut().peekable();
+        let mut result = Ok(());
+        for slot in 1..self.known.net.nodes.len() {
+            result = self.relax(slot);
+            if result.is_err() {
+                break;
+            }
+            let Some(blocks) = waiting.next_if(|b| b[0].slot == slot) else { continue };
+            let known = &self.known;
+            result = share(self.job, blocks, |block, worker| {
+                block.bounds.fill(0.0);
+                let rows = both_signs(known, slot, &block.starts, block.bounds.len(), worker)?;
+                known.backward(slot, rows, End::Tape(&mut block.tape), worker, &mut block.bounds)
+            });
+            if result.is_err() {
+                break;
+            }
+            self.keep(slot, blocks);
+        }
+        self.inner = inner;
+        result?;
+        self.rows_pass()
+    }
+
+    /// Takes the bounds of a slot's neurons, where they are tighter than those of interval arithmetic. The tightest so far are not
+    /// used here: a bound that does not move with the slopes has no gradient.
+    fn keep(&mut self, slot: usize, blocks: &[Block]) {
+        let Known { intervals, outer, .. } = &mut self.known;
+        let (now, outer, best) = (&mut intervals[slot], &outer[slot], &mut self.tightest[slot]);
+        for block in blocks {
+            for (r, j) in block.starts.iter().map(|j| *j as usize).enumerate() {
+                let l = outer.lower[j].max(block.bounds[2 * r]);
+                let u = outer.upper[j].min(-block.bounds[2 * r + 1]);
+                // Rounding may cross the ends of a tiny interval.
+                (now.lower[j], now.upper[j]) = (l.min(u), l.max(u));
+                let (l, u) = (best.lower[j].max(now.lower[j]), best.upper[j].min(now.upper[j]));
+                (best.lower[j], best.upper[j]) = (l.min(u), l.max(u));
+            }
+        }
+    }
+
+    fn rows_pass(&mut self) -> Result<(), BoundError> {
+        let (known, spec) = (&self.known, self.spec);
+        share(self.job, &mut self.rows, |block, worker| {
+            let rows = spec_block(known, spec, &block.starts, &mut block.bounds, worker)?;
+            known.backward(block.slot, rows, End::Tape(&mut block.tape), worker, &mut block.bounds)
+        })?;
+        for block in &self.rows {
+            for (row, bound) in block.starts.iter().zip(&block.bounds) {
+                let best = &mut self.best[*row as usize];
+                *best = best.max(*bound);
+            }
+        }
+        Ok(())
+    }
+
+    /// The sweeps of all blocks, last to first, each with a step of its slopes.
+    pub(super) fn ascend(&mut self, adam: Adam, joint: bool) -> Result<(), BoundError> {
+        let seeds = &self.job.net.undifferentiated;
+        for (slot, by_ends) in self.by_ends.iter_mut().enumerate() {
+            // Maxima and products: tighter operands are better, by how much is not asked.
+            by_ends.fill(if seeds[slot] { [1.0, -1.0] } else { [0.0; 2] });
+        }
+        let known = &self.known;
+        for block in &mut self.rows {
+            let used = block.starts.len();
+            block.weight.iter_mut().enumerate().for_each(|(r, w)| *w = f32::from(u8::from(r < used)));
+        }
+        share(self.job, &mut self.rows, |block, worker| {
+            known.sweep(block.slot, &mut block.tape, &block.weight, adam, worker)
+        })?;
+        collect(known, &self.rows, &mut self.by_ends);
+        for blocks in self.inner.iter_mut().rev().filter(|_| joint) {
+            for block in blocks.iter_mut() {
+                block.weigh(&known.outer[block.slot], &self.by_ends);
+            }
+            share(self.job, blocks, |block, worker| {
+                if block.weight.iter().all(|w| *w == 0.0) {
+                    return Ok(());
+                }
+                known.sweep(block.slot, &mut block.tape, &block.weight, adam, worker)
+            })?;
+            collect(known, blocks, &mut self.by_ends);
+        }
+        Ok(())
+    }
+
+    fn relax_all(&mut self) -> Result<(), BoundError> {
+        (1..self.known.net.nodes.len()).try_for_each(|slot| self.relax(slot))
+    }
+
+    /// The relaxation of the step that gives `slot`, on the present bounds of its operands. Which neurons have two lines stays as it was.
+    fn relax(&mut self, slot: usize) -> Result<(), BoundError> {
+        let net = self.known.net;
+        match (&net.nodes[slot], &mut self.known.relaxed[slot]) {
+            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, alpha })) => {
+                let operand = &self.known.intervals[*input];
+                if let Relaxation::Lines { pairs: fresh, .. } =
+                    lines::elementwise(&net.names[slot], *function, operand)?
+                {
+                    *pairs = fresh;
+                }
+                alpha.resize(kinds.len(), AlphaLine::default());
+                for j in (0..kinds.len()).filter(|j| kinds[*j] == Kind::Lines) {
+                    alpha[j] = lines::alpha_line(*function, operand.at(j), pairs[j]);
+                }
+            }
+            (Node::Max { input, groups }, Some(planes)) => {
+                *planes = lines::max(groups, &self.known.intervals[*input]);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Block {
+    /// The derivative of the objective by each lane's bound; 0 where interval arithmetic is tighter.
+    fn weigh(&mut self, outer: &Interval, by_ends: &[Vec<[f32; 2]>]) {
+        for (r, j) in self.starts.iter().map(|j| *j as usize).enumerate() {
+            let [by_lower, by_upper] = by_ends[self.slot][j];
+            let (below, above) = (self.bounds[2 * r], -self.bounds[2 * r + 1]);
+            self.weight[2 * r] = if below >= outer.lower[j] { by_lower } else { 0.0 };
+            self.weight[2 * r + 1] = if above <= outer.upper[j] { -by_upper } else { 0.0 };
+        }
+    }
+}
+
+/// Adds what the sweeps left to the derivatives by each interval, in the order of the blocks.
+fn collect(known: &Known<'_>, blocks: &[Block], by_ends: &mut [Vec<[f32; 2]>]) {
+    for block in blocks {
+        for (at, slopes) in block.tape.slopes.iter().enumerate() {
+            let (Some(slopes), Node::Elementwise { input, .. }) = (slopes, &known.net.nodes[at]) else {
+                continue;
+            };
+            let Some(support) = &block.tape.supports[at] else { continue };
+            if block.weight.iter().all(|w| *w == 0.0) {
+                continue;
+            }
+            for (row, [l, u]) in slopes.rows.iter().zip(&slopes.by_ends) {
+                let sum = &mut by_ends[*input][support.live[*row as usize] as usize];
+                (sum[0], sum[1]) = (sum[0] + l, sum[1] + u);
+            }
+        }
+    }
+}
+
+/// Runs `pass` on every block, shared among the threads.
+fn share<F>(job: &Job<'_>, blocks: &mut [Block], pass: F) -> Result<(), BoundError>
+where
+    F: Fn(&mut Block, &mut Worker<'_>) -> Result<(), BoundError> + Sync,
+{
+    job.share(
+        blocks,
+        |block, worker| block.outcome = pass(block, worker),
+        |block| {
+            block.outcome = Err(BoundError::Stopped);
+        },
+    );
+    blocks.iter().try_for_each(|block| block.outcome.clone())
+}
+
+fn adam(rate: f32, iteration: usize) -> Adam {
+    let (beta_1, beta_2) = (0.9f32, 0.999f32);
+    let step = i32::try_from(iteration + 1).unwrap_or(i32::MAX);
+    let correction = (1.0 - beta_2.powi(step)).sqrt() / (1.0 - beta_1.powi(step));
+    Adam { rate: rate * correction, beta_1, beta_2 }
+}
