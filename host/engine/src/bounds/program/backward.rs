@@ -27,8 +27,6 @@ pub(super) struct Known<'a> {
     pub(super) region: Region<'a>,
     /// Per slot; empty where not yet computed.
     pub(super) intervals: Vec<Interval>,
-    /// Per slot what interval arithmetic gave before backward rows; empty where they are the same.
-    pub(super) outer: Vec<Interval>,
     /// Per slot that a nonlinear step gives.
     pub(super) relaxed: Vec<Option<Relaxation>>,
     /// The neurons of each slot that may be something else than 0.

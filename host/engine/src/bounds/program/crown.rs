@@ -158,7 +158,6 @@ impl<'a> Job<'a> {
             net,
             region,
             intervals: vec![Interval { lower: region.lower.to_vec(), upper: region.upper.to_vec() }],
-            outer: vec![Interval::default()],
             relaxed: vec![None],
             alive: vec![Arc::new(Support::all(net.inputs()))],
         };
@@ -176,9 +175,7 @@ impl<'a> Job<'a> {
             known.alive.push(lines::alive(node, relaxation.as_ref(), net.sizes[slot]));
             known.relaxed.push(relaxation);
             known.intervals.push(interval);
-            known.outer.push(Interval::default());
             if net.relaxed[slot] && !net.exact[slot] {
-                known.outer[slot] = known.intervals[slot].clone();
                 complete &= self.tighten(&mut known, slot);
             }
         }

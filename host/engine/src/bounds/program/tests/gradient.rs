@@ -27,7 +27,6 @@ struct Twin<'a> {
     undecided: HashMap<usize, Vec<usize>>,
     /// Intervals where nothing is bounded again.
     fixed: Vec<Interval>,
-    outer: Vec<Interval>,
 }
 
 impl Twin<'_> {
@@ -93,8 +92,7 @@ impl Twin<'_> {
                     row[j] = sign;
                     self.row(slot, row, (slot, j, sign > 0.0), &ends)
                 };
-                let outer = self.outer[slot].at(j).map(f64::from);
-                let both = [bound(1.0).max(outer[0]), (-bound(-1.0)).min(outer[1])];
+                let both = [bound(1.0), -bound(-1.0)];
                 ends[slot][j] = both;
             }
         }
@@ -127,7 +125,7 @@ fn check(kind: Kind, seed: u64) -> usize {
     let memory = Memory::new(1 << 30);
     let job = Job { net: &net, settings: &settings, stop: Stop::default(), memory: &memory };
     let (known, _) = job.intermediate(Region { lower: &lower, upper: &upper }).unwrap();
-    let (fixed, outer) = (known.intervals.clone(), known.outer.clone());
+    let fixed = known.intervals.clone();
     let mut ascent = Ascent::new(&job, known, &spec, vec![f32::NEG_INFINITY; 3], &Climb::default());
     ascent.propagate().unwrap();
     // Alphas away from the ends and from one another; the first pass made the tapes.
@@ -151,7 +149,6 @@ fn check(kind: Kind, seed: u64) -> usize {
         alphas: HashMap::new(),
         undecided: undecided.collect(),
         fixed,
-        outer,
     };
     let mut gradients: Vec<(Key, f64)> = Vec::new();
     for block in ascent.inner.iter().flatten().chain(&ascent.rows) {
