@@ -1,10 +1,11 @@
 //! Products of a constant matrix with rows gathered from a block of lanes.
 //!
-//! `out[target[i]][r] (+)= Σ over terms (j, k) of M[i][j] · input[k][r]`. A convolution's backward pass at one pixel is
+//! `out[target[i]][r] = Σ over terms (j, k) of M[i][j] · input[k][r]`. A convolution's backward pass at one pixel is
 //! such a product (the terms are the taps that reach it), a dense layer's is one with a term for every neuron that is
 //! not constant. Rows without a target are dropped, and a panel that has none costs nothing.
 
 use crate::LANE_MULTIPLE;
+use crate::relax::wide;
 use crate::simd::{Level, Vector};
 
 /// One summand of a product: a column of the matrix and the row of lanes it multiplies.
@@ -56,7 +57,7 @@ impl Panels {
         4 * self.data.len()
     }
 
-    /// `out[targets[i]][r] = Σ M[i][col] · input[row][r]` over `terms`; adds to `out` if `add`.
+    /// `out[targets[i]][r] = Σ M[i][col] · input[row][r]` over `terms`.
     ///
     /// # Shapes
     /// `input` and `out` are `[_, lanes]`; `targets` is `[rows]`, [`DROP`] where the row is not wanted; `lanes` a
@@ -67,31 +68,64 @@ impl Panels {
     ///
     /// # Rounding
     /// *Estimate*: each term passes at most `terms + 1` roundings in an unspecified order.
-    pub fn product(
+    pub fn product(&self, terms: &[Term], input: &[f32], lanes: usize, targets: &[u32], out: &mut [f32]) {
+        self.products(terms, &[terms.len()], input, lanes, targets, out);
+    }
+
+    /// As [`Self::product`], many times: product `p` has the terms up to `ends[p]` from where the one before ended, and the targets
+    /// `targets[p·rows..(p + 1)·rows]`.
+    ///
+    /// # Panics
+    /// As [`Self::product`]; or if `ends` falls, or does not end at the last term.
+    pub fn products(
         &self,
         terms: &[Term],
+        ends: &[usize],
         input: &[f32],
         lanes: usize,
         targets: &[u32],
         out: &mut [f32],
-        add: bool,
     ) {
         assert!(lanes > 0 && lanes.is_multiple_of(LANE_MULTIPLE), "{lanes} lanes");
-        assert_eq!(targets.len(), self.rows, "one target a row");
+        assert_eq!(targets.len(), self.rows * ends.len(), "one target a row");
+        assert!(
+            ends.is_sorted() && ends.last().is_none_or(|e| *e == terms.len()),
+            "the terms are divided up"
+        );
         let (inputs, outs) = ((input.len() / lanes) as u64, (out.len() / lanes) as u64);
-        let (mut col, mut row) = (0u32, 0u32);
-        for term in terms {
-            (col, row) = (col.max(term.col), row.max(term.row));
-        }
+        let (col, row) = wide(|| largest(terms));
         assert!(
             terms.is_empty() || ((col as usize) < self.cols && u64::from(row) < inputs),
             "a term is out of range"
         );
-        // `DROP + 1` wraps to 0, so it is below every bound.
-        let last = targets.iter().fold(0, |m: u32, t| m.max(t.wrapping_add(1)));
-        assert!(u64::from(last) <= outs, "a target is out of range");
-        dispatch(&Job { matrix: self, terms, input, lanes, targets, add }, out);
+        assert!(u64::from(wide(|| last_target(targets))) <= outs, "a target is out of range");
+        dispatch(&Jobs { matrix: self, terms, ends, input, lanes, targets }, out);
     }
+}
+
+#[inline(always)]
+fn largest(terms: &[Term]) -> (u32, u32) {
+    let (mut col, mut row) = (0u32, 0u32);
+    for term in terms {
+        (col, row) = (col.max(term.col), row.max(term.row));
+    }
+    (col, row)
+}
+
+/// One more than the last target; `DROP + 1` wraps to 0.
+#[inline(always)]
+fn last_target(targets: &[u32]) -> u32 {
+    targets.iter().fold(0, |m: u32, t| m.max(t.wrapping_add(1)))
+}
+
+/// Products of one matrix.
+struct Jobs<'a> {
+    matrix: &'a Panels,
+    terms: &'a [Term],
+    ends: &'a [usize],
+    input: &'a [f32],
+    lanes: usize,
+    targets: &'a [u32],
 }
 
 /// One product: what every tile reads.
@@ -101,39 +135,54 @@ struct Job<'a> {
     input: &'a [f32],
     lanes: usize,
     targets: &'a [u32],
-    add: bool,
 }
 
-fn dispatch(job: &Job<'_>, out: &mut [f32]) {
+fn dispatch(jobs: &Jobs<'_>, out: &mut [f32]) {
     #[cfg(target_arch = "x86_64")]
     {
         use core::arch::x86_64::{__m256, __m512};
         #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-        fn avx512(job: &Job<'_>, out: &mut [f32]) {
+        fn avx512(jobs: &Jobs<'_>, out: &mut [f32]) {
             // SAFETY: this function is called only where AVX-512 was detected.
-            unsafe { all_tiles::<__m512, 2>(job, out) }
+            unsafe { all_jobs::<__m512, 2>(jobs, out) }
         }
         #[target_feature(enable = "avx2,fma")]
-        fn avx2(job: &Job<'_>, out: &mut [f32]) {
+        fn avx2(jobs: &Jobs<'_>, out: &mut [f32]) {
             // SAFETY: this function is called only where AVX2 and FMA were detected.
-            unsafe { all_tiles::<__m256, 1>(job, out) }
+            unsafe { all_jobs::<__m256, 1>(jobs, out) }
         }
-        match job.matrix.level {
+        match jobs.matrix.level {
             // SAFETY: `level` was detected on this processor.
-            Level::Avx512 => return unsafe { avx512(job, out) },
+            Level::Avx512 => return unsafe { avx512(jobs, out) },
             // SAFETY: as above.
-            Level::Avx2 => return unsafe { avx2(job, out) },
+            Level::Avx2 => return unsafe { avx2(jobs, out) },
             Level::Plain => {}
         }
     }
     // SAFETY: plain code needs no feature.
-    unsafe { all_tiles::<[f32; 4], 1>(job, out) }
+    unsafe { all_jobs::<[f32; 4], 1>(jobs, out) }
+}
+
+/// All jobs in turn.
+///
+/// # Safety
+/// The processor has `V`'s feature; the shapes were checked by [`Panels::products`].
+#[inline(always)]
+unsafe fn all_jobs<V: Vector<f32>, const VECTORS: usize>(jobs: &Jobs<'_>, out: &mut [f32]) {
+    let mut first = 0;
+    for (end, targets) in jobs.ends.iter().zip(jobs.targets.chunks_exact(jobs.matrix.rows)) {
+        let Jobs { matrix, input, lanes, .. } = *jobs;
+        let job = Job { matrix, terms: &jobs.terms[first..*end], input, lanes, targets };
+        // SAFETY: the caller's duty.
+        unsafe { all_tiles::<V, VECTORS>(&job, out) };
+        first = *end;
+    }
 }
 
 /// All tiles of a job, at most `VECTORS` (1 or 2) vectors of lanes at once.
 ///
 /// # Safety
-/// The processor has `V`'s feature; the shapes were checked by [`Panels::product`].
+/// The processor has `V`'s feature; the shapes were checked by [`Panels::products`].
 #[inline(always)]
 unsafe fn all_tiles<V: Vector<f32>, const VECTORS: usize>(job: &Job<'_>, out: &mut [f32]) {
     let mut lane = 0;
@@ -202,13 +251,7 @@ unsafe fn panels<V: Vector<f32>, const ROWS: usize, const VECTORS: usize>(
                     let to = out.as_mut_ptr().add(targets[i] as usize * job.lanes + lane);
                     let mut v = 0;
                     while v < VECTORS {
-                        let at = to.add(v * V::LEN);
-                        let sum = if job.add {
-                            V::load(at).add_product(V::splat(1.0), sums[i][v])
-                        } else {
-                            sums[i][v]
-                        };
-                        sum.store(at);
+                        sums[i][v].store(to.add(v * V::LEN));
                         v += 1;
                     }
                 }
@@ -244,11 +287,15 @@ mod tests {
             // Targets in reverse order, every fifth row dropped.
             let targets: Vec<u32> =
                 (0..rows as u32).map(|i| if i % 5 == 3 { DROP } else { rows as u32 - 1 - i }).collect();
-            for (level, add) in levels().into_iter().flat_map(|l| [(l, false), (l, true)]) {
+            for level in levels() {
                 let mut panels = Panels::new(rows, cols, entry);
                 panels.level = level;
-                let mut out = vec![7.0; rows * lanes];
-                panels.product(&terms, &input, lanes, &targets, &mut out, add);
+                // Twice: the second product, of the terms in reverse, goes to rows of its own.
+                let all: Vec<Term> = terms.iter().chain(terms.iter().rev()).copied().collect();
+                let shifted = targets.iter().map(|t| if *t == DROP { DROP } else { t + rows as u32 });
+                let all_targets: Vec<u32> = targets.iter().copied().chain(shifted).collect();
+                let mut out = vec![7.0; 2 * rows * lanes];
+                panels.products(&all, &[terms.len(), all.len()], &input, lanes, &all_targets, &mut out);
                 for (i, target) in targets.iter().enumerate() {
                     for r in 0..lanes {
                         let sum: f32 = terms
@@ -257,9 +304,11 @@ mod tests {
                             .sum();
                         let (at, expected) = match *target {
                             DROP => ((rows - 1 - i) * lanes + r, 7.0),
-                            t => (t as usize * lanes + r, if add { 7.0 + sum } else { sum }),
+                            t => (t as usize * lanes + r, sum),
                         };
-                        assert_eq!(out[at], expected, "{level:?} {rows}×{cols}×{lanes} at ({i}, {r})");
+                        for at in [at, at + rows * lanes] {
+                            assert_eq!(out[at], expected, "{level:?} {rows}×{cols}×{lanes} at ({i}, {r})");
+                        }
                     }
                 }
             }
@@ -270,13 +319,13 @@ mod tests {
     #[should_panic(expected = "a target is out of range")]
     fn a_target_behind_the_output_is_refused() {
         let panels = Panels::new(2, 1, |_, _| 1.0);
-        panels.product(&[Term { col: 0, row: 0 }], &[1.0; 16], 16, &[0, 1], &mut [0.0; 16], false);
+        panels.product(&[Term { col: 0, row: 0 }], &[1.0; 16], 16, &[0, 1], &mut [0.0; 16]);
     }
 
     #[test]
     #[should_panic(expected = "a term is out of range")]
     fn a_term_behind_the_input_is_refused() {
         let panels = Panels::new(1, 1, |_, _| 1.0);
-        panels.product(&[Term { col: 0, row: 1 }], &[1.0; 16], 16, &[0], &mut [0.0; 16], false);
+        panels.product(&[Term { col: 0, row: 1 }], &[1.0; 16], 16, &[0], &mut [0.0; 16]);
     }
 }

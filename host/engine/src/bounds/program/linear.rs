@@ -36,8 +36,8 @@ impl Linear {
                     lists.marks[*j as usize / source * target..][..target].fill(true);
                 }
             }
-            Self::Conv(packed) => conv::mark(&packed.conv, way, from, lists),
-            Self::ConvTranspose(packed) => conv::mark(&packed.conv, way.reversed(), from, lists),
+            Self::Conv(packed) => conv::mark(packed, way, from, lists),
+            Self::ConvTranspose(packed) => conv::mark(packed, way.reversed(), from, lists),
             Self::Sparse { by_row, cols } => {
                 lists.marks.clear();
                 lists.marks.resize(if way == Way::Backward { *cols } else { by_row.rows() }, false);
@@ -74,7 +74,7 @@ impl Linear {
 }
 
 impl Way {
-    fn reversed(self) -> Self {
+    pub(super) fn reversed(self) -> Self {
         match self {
             Self::Backward => Self::Forward,
             Self::Forward => Self::Backward,
@@ -115,7 +115,7 @@ impl Dense {
                 lists.terms.push(Term { col: j - first, row });
             }
             let targets = &to.support.pos[vector * target..][..target];
-            panels.product(&lists.terms, &from.data, lanes, targets, &mut to.data, false);
+            panels.product(&lists.terms, &from.data, lanes, targets, &mut to.data);
         }
     }
 }

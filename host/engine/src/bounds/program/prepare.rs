@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::conv::{Taps, Way};
 use crate::program::{Constants, Conv, Function, Groups, Map, Operation, Program, Sparse, ZERO};
 use certus_kernels::gather::Panels;
 
@@ -108,13 +109,23 @@ impl Dense {
 #[derive(Debug)]
 pub(super) struct PackedConv {
     pub(super) conv: Conv,
+    taps: [Taps; 2],
     backward: OnceLock<Vec<Panels>>,
     forward: OnceLock<Vec<Panels>>,
 }
 
 impl PackedConv {
     pub(super) fn new(conv: &Conv) -> Self {
-        Self { conv: conv.clone(), backward: OnceLock::new(), forward: OnceLock::new() }
+        Self {
+            conv: conv.clone(),
+            taps: [Way::Backward, Way::Forward].map(|way| Taps::new(conv, way)),
+            backward: OnceLock::new(),
+            forward: OnceLock::new(),
+        }
+    }
+    /// Which taps connect which pixels.
+    pub(super) fn taps(&self, way: Way) -> &Taps {
+        &self.taps[usize::from(way == Way::Forward)]
     }
     /// Per group `[channels in, taps × channels out]`.
     pub(super) fn backward(&self) -> &[Panels] {
