@@ -199,6 +199,7 @@ pub fn sweep(
     adam: Adam,
 ) -> [f32; 2] {
     const N: usize = crate::LANE_MULTIPLE;
+    #[expect(clippy::manual_clamp, reason = "a NaN becomes 0, which is valid")]
     #[inline(always)]
     fn body(
         z: &mut [f32],

@@ -3,7 +3,8 @@
 //!
 //! [`Net`] is the search's form of a program: dense layers with ReLU after all but the last, weights packed both
 //! ways. [`Spec`] folds the rows to be proved into the last layer. [`crown`] bounds one box, neuron by neuron;
-//! [`alpha_beta`] optimises slopes and split multipliers of many subproblems in lanes.
+//! [`alpha_beta`] optimises slopes and split multipliers of many subproblems in lanes. These three serve chains; [`program`]
+//! bounds any program.
 
 pub mod alpha_beta;
 pub mod crown;

@@ -9,14 +9,16 @@
 //!
 //! Source: Xu et al. 2021 (arXiv:2011.13824); Adam with decaying rate. The adjoint without a tape of operations and the last iterations are ours.
 
+use super::LANES;
 use super::backward::{End, Known, Worker};
-use super::crown::{Bounds, Job, Settings, Spec, Stop, blocks_of, both_signs, spec_block};
+use super::crown::{
+    Bounds, Domain, Intermediate, Job, Settings, Spec, Stop, blocks_of, both_signs, spec_block,
+};
 use super::interval::Interval;
 use super::lines::{self, Kind, Relaxation};
 use super::memory::{BoundError, Memory};
 use super::prepare::{Node, Prepared};
 use super::tape::Tape;
-use super::{LANES, Region};
 use certus_kernels::lanes::{Adam, AlphaLine};
 use certus_kernels::padded_lanes;
 
@@ -55,7 +57,7 @@ impl Default for Climb {
 /// *Estimate*.
 pub fn climb(
     net: &Prepared,
-    region: Region<'_>,
+    domain: Domain<'_>,
     spec: &Spec,
     settings: &Settings,
     climb: &Climb,
@@ -63,9 +65,17 @@ pub fn climb(
 ) -> Result<Bounds, BoundError> {
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings, stop, memory: &memory };
-    let (known, mut complete) = job.intermediate(region)?;
-    let rows = job.spec_rows(&known, spec, false)?;
-    let mut ascent = Ascent::new(&job, known, spec, rows, climb);
+    let (known, complete) = job.intermediate(domain)?;
+    let mut bounds = job.finish(&known, complete, spec)?;
+    bounds.slots.clone_from(&known.intervals);
+    if known.empty {
+        return Ok(bounds);
+    }
+    if settings.intermediate == Intermediate::Default && known.cut {
+        job.compare(domain, spec, &mut bounds)?;
+    }
+    let mut complete = bounds.complete;
+    let mut ascent = Ascent::new(&job, known, spec, bounds, climb);
     match ascent.run(climb) {
         Ok(()) => {}
         Err(BoundError::Stopped | BoundError::Memory { .. }) => complete = false,
@@ -110,7 +120,7 @@ impl<'a, 'r> Ascent<'a, 'r> {
         job: &'a Job<'a>,
         known: Known<'r>,
         spec: &'a Spec,
-        best: Vec<f32>,
+        first: Bounds,
         climb: &Climb,
     ) -> Self {
         let net = job.net;
@@ -134,8 +144,7 @@ impl<'a, 'r> Ascent<'a, 'r> {
         let all: Vec<u32> = (0..spec.bias.len() as u32).collect();
         let rows = all.chunks(LANES).map(|rows| block(net.output, rows, padded_lanes(rows.len()))).collect();
         let by_ends = known.intervals.iter().map(|i| vec![[0.0; 2]; i.lower.len()]).collect();
-        let tightest = known.intervals.clone();
-        Self { job, spec, tightest, known, best, inner, rows, by_ends }
+        Self { job, spec, tightest: first.slots, known, best: first.rows, inner, rows, by_ends }
     }
 
     fn run(&mut self, climb: &Climb) -> Result<(), BoundError> {

@@ -27,6 +27,10 @@ pub(super) struct Known<'a> {
     pub(super) region: Region<'a>,
     /// Per slot; empty where not yet computed.
     pub(super) intervals: Vec<Interval>,
+    /// Whether what is known contradicts itself: no point is left.
+    pub(super) empty: bool,
+    /// Whether interval arithmetic was tighter than some backward row.
+    pub(super) cut: bool,
     /// Per slot that a nonlinear step gives.
     pub(super) relaxed: Vec<Option<Relaxation>>,
     /// The neurons of each slot that may be something else than 0.

@@ -182,7 +182,7 @@ pub(super) fn apply(
     for (group, panels) in panels.iter().enumerate() {
         source.fill(&from.support, group * side.channels, side);
         wanted.fill(&to.support, group * target.channels, target);
-        (terms.clear(), targets.clear(), ends.clear());
+        clear(terms, targets, ends);
         for pixel in 0..area(target.size) {
             let rows = wanted.of(pixel);
             if rows.is_empty() {
@@ -201,9 +201,15 @@ pub(super) fn apply(
             ends.push(terms.len());
             if terms.len() > TERMS {
                 panels.products(terms, ends, &from.data, lanes, targets, &mut to.data);
-                (terms.clear(), targets.clear(), ends.clear());
+                clear(terms, targets, ends);
             }
         }
         panels.products(terms, ends, &from.data, lanes, targets, &mut to.data);
     }
+}
+
+fn clear(terms: &mut Vec<Term>, targets: &mut Vec<u32>, ends: &mut Vec<usize>) {
+    terms.clear();
+    targets.clear();
+    ends.clear();
 }

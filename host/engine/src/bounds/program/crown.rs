@@ -11,15 +11,18 @@ use super::memory::{BoundError, Memory};
 use super::prepare::{Node, Prepared};
 use super::rows::{Rows, Support};
 use super::{LANES, Region};
-use crate::program::Function;
+use crate::program::{Function, Slot};
 use certus_kernels::padded_lanes;
 
 /// How the operands of nonlinear steps are bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Intermediate {
-    /// Backward rows where interval arithmetic leaves a choice, intersected with it.
+    /// [`Self::Intersected`]; and where an intersection cut a bound, [`Self::Reference`] too, the better of both: tighter intermediate
+    /// bounds may choose another slope, so neither is always the tighter one.
     #[default]
     Default,
+    /// Backward rows where interval arithmetic leaves a choice, intersected with it.
+    Intersected,
     /// Backward rows where interval arithmetic leaves a choice, and their bounds as they are: the published definition
     /// (auto_LiRPA's: what interval arithmetic decides stays as it has it).
     Reference,
@@ -74,7 +77,7 @@ pub struct Spec {
 pub struct Bounds {
     /// Per slot of the program; empty where none was needed.
     pub slots: Vec<Interval>,
-    /// Lower bound of each spec row, `[rows]`.
+    /// Lower bound of each spec row, `[rows]`; `+∞` if the domain is empty.
     pub rows: Vec<f32>,
     /// Whether every neuron was bounded as the settings ask; if not (time or memory), some kept looser bounds.
     pub complete: bool,
@@ -82,10 +85,33 @@ pub struct Bounds {
     pub peak_bytes: usize,
 }
 
+/// What else is known of one element: a split, or a bound from elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clip {
+    /// Where it is; a slot that a nonlinear step reads, others are not looked at.
+    pub slot: Slot,
+    /// Element of the slot.
+    pub element: usize,
+    /// It is at least this.
+    pub lower: f32,
+    /// It is at most this.
+    pub upper: f32,
+}
+
+/// One subproblem: a box, and what is known on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Domain<'a> {
+    /// The box.
+    pub region: Region<'a>,
+    /// Splits and inherited bounds.
+    pub clips: &'a [Clip],
+}
+
 /// Bounds the operands of all nonlinear steps of `net` on `region`, then the rows of `spec`.
 ///
 /// # Errors
-/// [`BoundError::Stopped`] if stopped before the spec rows were bounded, [`BoundError::Memory`] if a block of them does not fit.
+/// [`BoundError::Stopped`] if stopped before the spec rows were bounded, [`BoundError::Memory`] if a block of them does not fit,
+/// [`BoundError::Relax`] if a function is not defined on the bounds of its operand.
 ///
 /// # Panics
 /// If the shapes of `region` or `spec` do not fit `net`.
@@ -100,10 +126,27 @@ pub fn bound(
     stop: Stop<'_>,
 ) -> Result<Bounds, BoundError> {
     let memory = Memory::new(settings.memory_limit);
+    Job { net, settings, stop, memory: &memory }.bound(Domain { region, clips: &[] }, spec)
+}
+
+/// [`bound`] of each of `B` domains; the threads share the domains.
+///
+/// # Panics
+/// As [`bound`].
+pub fn bound_all(
+    net: &Prepared,
+    domains: &[Domain<'_>],
+    spec: &Spec,
+    settings: &Settings,
+    stop: Stop<'_>,
+) -> Vec<Result<Bounds, BoundError>> {
+    let memory = Memory::new(settings.memory_limit);
+    let alone = Settings { threads: 1, ..*settings };
+    let mut items: Vec<_> = domains.iter().map(|d| (d, Err(BoundError::Stopped))).collect();
     let job = Job { net, settings, stop, memory: &memory };
-    let (known, complete) = job.intermediate(region)?;
-    let rows = job.spec_rows(&known, spec, false)?;
-    Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
+    let each = Job { net, settings: &alone, stop, memory: &memory };
+    job.share(&mut items, |(domain, found), _| *found = each.bound(**domain, spec), |_| {});
+    items.into_iter().map(|(_, found)| found).collect()
 }
 
 /// Lower bounds of the rows of `spec` by interval arithmetic, the affine steps after the last nonlinear one merged with it.
@@ -117,7 +160,7 @@ pub fn interval_margin(net: &Prepared, region: Region<'_>, spec: &Spec) -> Resul
     let settings = Settings { intermediate: Intermediate::Interval, ..Settings::default() };
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings: &settings, stop: Stop::default(), memory: &memory };
-    let (known, complete) = job.intermediate(region)?;
+    let (known, complete) = job.intermediate(Domain { region, clips: &[] })?;
     let rows = job.spec_rows(&known, spec, true)?;
     Ok(Bounds { slots: known.intervals, rows, complete, peak_bytes: memory.peak() })
 }
@@ -144,11 +187,68 @@ impl Block {
 }
 
 impl<'a> Job<'a> {
+    fn bound(&self, domain: Domain<'_>, spec: &Spec) -> Result<Bounds, BoundError> {
+        let (known, complete) = self.intermediate(domain)?;
+        let mut bounds = self.finish(&known, complete, spec)?;
+        if self.settings.intermediate == Intermediate::Default && known.cut && !known.empty {
+            bounds.slots = known.intervals;
+            self.compare(domain, spec, &mut bounds)?;
+        } else {
+            bounds.slots = known.intervals;
+        }
+        Ok(bounds)
+    }
+
+    /// The spec rows; the intervals stay where they are.
+    pub(super) fn finish(
+        &self,
+        known: &Known<'_>,
+        complete: bool,
+        spec: &Spec,
+    ) -> Result<Bounds, BoundError> {
+        let rows = if known.empty {
+            vec![f32::INFINITY; spec.bias.len()]
+        } else {
+            self.spec_rows(known, spec, false)?
+        };
+        Ok(Bounds { slots: Vec::new(), rows, complete, peak_bytes: self.memory.peak() })
+    }
+
+    /// The better of `bounds` and those of the reference mode, if it gets through.
+    pub(super) fn compare(
+        &self,
+        domain: Domain<'_>,
+        spec: &Spec,
+        bounds: &mut Bounds,
+    ) -> Result<(), BoundError> {
+        let settings = Settings { intermediate: Intermediate::Reference, ..*self.settings };
+        let other = match (Job { settings: &settings, ..*self }).bound(domain, spec) {
+            Err(BoundError::Stopped | BoundError::Memory { .. }) => {
+                bounds.complete = false;
+                return Ok(());
+            }
+            other => other?,
+        };
+        bounds.rows.iter_mut().zip(&other.rows).for_each(|(a, b)| *a = a.max(*b));
+        for (ours, other) in bounds.slots.iter_mut().zip(&other.slots) {
+            let ends = ours.lower.iter_mut().zip(&mut ours.upper).zip(other.lower.iter().zip(&other.upper));
+            for ((l, u), (other_l, other_u)) in ends {
+                let (a, b) = (l.max(*other_l), u.min(*other_u));
+                // Rounding may cross the ends of a tiny interval.
+                (*l, *u) = (a.min(b), a.max(b));
+            }
+        }
+        bounds.complete &= other.complete;
+        bounds.peak_bytes = self.memory.peak();
+        Ok(())
+    }
+
     /// Intervals and relaxations of all slots, and whether none was given up.
-    pub(super) fn intermediate<'r>(&self, region: Region<'r>) -> Result<(Known<'r>, bool), BoundError>
+    pub(super) fn intermediate<'r>(&self, domain: Domain<'r>) -> Result<(Known<'r>, bool), BoundError>
     where
         'a: 'r,
     {
+        let region = domain.region;
         let net = self.net;
         assert!(
             region.lower.len() == net.inputs() && region.upper.len() == net.inputs(),
@@ -158,6 +258,8 @@ impl<'a> Job<'a> {
             net,
             region,
             intervals: vec![Interval { lower: region.lower.to_vec(), upper: region.upper.to_vec() }],
+            empty: false,
+            cut: false,
             relaxed: vec![None],
             alive: vec![Arc::new(Support::all(net.inputs()))],
         };
@@ -178,6 +280,10 @@ impl<'a> Job<'a> {
             if net.relaxed[slot] && !net.exact[slot] {
                 complete &= self.tighten(&mut known, slot);
             }
+            if !known.clip(slot, domain.clips) {
+                known.empty = true;
+                break;
+            }
         }
         Ok((known, complete))
     }
@@ -196,7 +302,7 @@ impl<'a> Job<'a> {
             Ok(c)
         });
         let interval = &mut known.intervals[slot];
-        let mut complete = true;
+        let (mut complete, mut cut) = (true, false);
         for Block { starts, found } in &blocks {
             let Ok(c) = found else {
                 complete = false;
@@ -208,6 +314,7 @@ impl<'a> Job<'a> {
                 if self.settings.intermediate == Intermediate::Reference {
                     (*l, *u) = (below, above);
                 } else {
+                    cut |= *l > below || *u < above;
                     (*l, *u) = (l.max(below), u.min(above));
                 }
                 // Rounding may cross the ends of a tiny interval.
@@ -216,6 +323,7 @@ impl<'a> Job<'a> {
                 }
             }
         }
+        known.cut |= cut;
         complete
     }
 
@@ -285,6 +393,26 @@ impl<'a> Job<'a> {
                 });
             }
         });
+    }
+}
+
+/// Share of an interval's width by which rounding may have moved an end.
+const ROUNDING: f32 = 1e-5;
+
+impl Known<'_> {
+    /// Intersects the intervals of a slot with what else is known; false if one is empty by more than rounding can explain.
+    fn clip(&mut self, slot: usize, clips: &[Clip]) -> bool {
+        for clip in clips.iter().filter(|c| c.slot.0 == slot && self.net.relaxed[slot]) {
+            let Interval { lower, upper } = &mut self.intervals[slot];
+            let (l, u) = (&mut lower[clip.element], &mut upper[clip.element]);
+            let slack = ROUNDING * (*u - *l);
+            let cut = (l.max(clip.lower), u.min(clip.upper));
+            if cut.0 > cut.1 + slack {
+                return false;
+            }
+            (*l, *u) = (cut.0.min(cut.1), cut.0.max(cut.1));
+        }
+        true
     }
 }
 

@@ -26,7 +26,9 @@ mod tape;
 mod tests;
 
 pub use alpha::{Climb, climb};
-pub use crown::{Bounds, Intermediate, Settings, Spec, Stop, bound, interval_margin};
+pub use crown::{
+    Bounds, Clip, Domain, Intermediate, Settings, Spec, Stop, bound, bound_all, interval_margin,
+};
 pub use interval::Interval;
 pub use memory::{BoundError, Memory};
 pub use points::Points;
@@ -42,4 +44,10 @@ pub struct Region<'a> {
     pub lower: &'a [f32],
     /// `[inputs]`.
     pub upper: &'a [f32],
+}
+
+impl<'a> From<Region<'a>> for Domain<'a> {
+    fn from(region: Region<'a>) -> Self {
+        Self { region, clips: &[] }
+    }
 }

@@ -1,6 +1,8 @@
 //! No point of the box leaves the bounds of any slot, at corners, inside, and where bounds are attacked.
 
-use super::super::{Climb, Intermediate, Prepared, Region, Settings, Spec, Stop, bound, climb};
+use super::super::{
+    Climb, Clip, Domain, Intermediate, Prepared, Region, Settings, Spec, Stop, bound, bound_all, climb,
+};
 use super::{INPUTS, Kind, Random, kinds, program, region};
 use crate::program::{Program, Slot};
 
@@ -78,7 +80,7 @@ fn check(kind: Kind, seed: u64, width: f32) {
         found.push(bound(&net, region, &spec, &settings, Stop::default()).unwrap());
     }
     let how = Climb { iterations: 6, stop_when_positive: false, ..Climb::default() };
-    found.push(climb(&net, region, &spec, &Settings::default(), &how, Stop::default()).unwrap());
+    found.push(climb(&net, region.into(), &spec, &Settings::default(), &how, Stop::default()).unwrap());
     for (bounds, what) in found.iter().zip(["interval", "reference", "default", "alpha"]) {
         assert!(bounds.complete);
         for (slot, interval) in bounds.slots.iter().enumerate() {
@@ -104,7 +106,12 @@ fn check(kind: Kind, seed: u64, width: f32) {
         }
     }
     for row in 0..2 * n {
-        let [_, _, default, alpha] = [0, 1, 2, 3].map(|k: usize| found[k].rows[row]);
+        let [_, reference, default, alpha] = [0, 1, 2, 3].map(|k: usize| found[k].rows[row]);
+        let slack = 1e-4 * (1.0 + reference.abs());
+        assert!(
+            default >= reference - slack,
+            "{kind:?} seed {seed} width {width}: default {default} below {reference}"
+        );
         assert!(alpha >= default, "{kind:?} seed {seed}: climbing went down, {default} to {alpha}");
     }
 }
@@ -136,6 +143,46 @@ fn bounds_of_a_point_are_its_values() {
         for (row, y) in found.rows.iter().zip(y.iter().copied().chain(y.iter().map(|y| -y))) {
             let slack = 1e-3 * (1.0 + y.abs() as f32);
             assert!((row - y as f32).abs() <= slack, "{kind:?}: {row} for {y}");
+        }
+    }
+}
+
+/// Splits at 0 cover the box: the smaller of the two bounds still holds everywhere, and neither is looser than without.
+#[test]
+fn clips_keep_the_points_that_obey_them_and_contradictions_are_seen() {
+    for seed in 0..8 {
+        let program = program(Kind::Dense, seed);
+        let mut random = Random::new(seed + 500);
+        let (lower, upper) = region(&mut random, 0.4);
+        let net = Prepared::new(&program);
+        let region = Region { lower: &lower, upper: &upper };
+        let spec = both(program.outputs());
+        let whole = bound(&net, region, &spec, &Settings::default(), Stop::default()).unwrap();
+        let pre = (1..program.slots()).find(|s| net.relaxed[*s]).unwrap();
+        let Some(element) = (0..whole.slots[pre].lower.len())
+            .find(|j| whole.slots[pre].lower[*j] < 0.0 && whole.slots[pre].upper[*j] > 0.0)
+        else {
+            continue;
+        };
+        let clip = |lower: f32, upper: f32| [Clip { slot: Slot(pre), element, lower, upper }];
+        let (up, down, never) = (clip(0.0, 1e9), clip(-1e9, 0.0), clip(1e9, 2e9));
+        let domains = [&up, &down, &never].map(|clips| Domain { region, clips });
+        let found = bound_all(
+            &net,
+            &domains,
+            &spec,
+            &Settings { threads: 2, ..Settings::default() },
+            Stop::default(),
+        );
+        let [up, down, never] = [0, 1, 2].map(|k: usize| found[k].as_ref().unwrap());
+        assert!(never.rows.iter().all(|r| *r == f32::INFINITY));
+        for x in points(&program, &lower, &upper, &mut random) {
+            let values = program.eval_all(&x);
+            let side = if values[pre][element] >= 0.0 { up } else { down };
+            let y = &values[program.output().0];
+            for (row, y) in side.rows.iter().zip(y.iter().copied().chain(y.iter().map(|y| -y))) {
+                assert!(f64::from(*row) <= y + 1e-4 * (1.0 + y.abs()), "seed {seed}: {row} above {y}");
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use super::super::crown::Job;
 use super::super::interval::Interval;
 use super::super::memory::Memory;
 use super::super::prepare::Prepared;
-use super::super::{Climb, Region, Settings, Spec, Stop};
+use super::super::{Bounds, Climb, Region, Settings, Spec, Stop};
 use super::{Kind, Random, program, region};
 use crate::program::{Function, Operation, Program, Slot};
 use certus_kernels::lanes::Adam;
@@ -112,7 +112,7 @@ fn lane(block: &Block, output: usize, r: usize) -> Option<(usize, usize, bool)> 
     if block.slot == output {
         return block.starts.get(r).map(|row| (output, *row as usize, true));
     }
-    block.starts.get(r / 2).map(|j| (block.slot, *j as usize, r % 2 == 0))
+    block.starts.get(r / 2).map(|j| (block.slot, *j as usize, r.is_multiple_of(2)))
 }
 
 fn check(kind: Kind, seed: u64) -> usize {
@@ -124,9 +124,10 @@ fn check(kind: Kind, seed: u64) -> usize {
     let settings = Settings::default();
     let memory = Memory::new(1 << 30);
     let job = Job { net: &net, settings: &settings, stop: Stop::default(), memory: &memory };
-    let (known, _) = job.intermediate(Region { lower: &lower, upper: &upper }).unwrap();
+    let (known, _) = job.intermediate(Region { lower: &lower, upper: &upper }.into()).unwrap();
     let fixed = known.intervals.clone();
-    let mut ascent = Ascent::new(&job, known, &spec, vec![f32::NEG_INFINITY; 3], &Climb::default());
+    let first = Bounds { slots: fixed.clone(), rows: vec![f32::NEG_INFINITY; 3], ..Bounds::default() };
+    let mut ascent = Ascent::new(&job, known, &spec, first, &Climb::default());
     ascent.propagate().unwrap();
     // Alphas away from the ends and from one another; the first pass made the tapes.
     for block in ascent.inner.iter_mut().flatten().chain(&mut ascent.rows) {

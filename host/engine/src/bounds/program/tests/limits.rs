@@ -52,7 +52,7 @@ fn climbing_honours_the_limit_too() {
     let how = Climb { iterations: 3, stop_when_positive: false, ..Climb::default() };
     let run = |memory_limit: usize| {
         let settings = Settings { memory_limit, ..Settings::default() };
-        climb(&net, region, &spec, &settings, &how, Stop::default())
+        climb(&net, region.into(), &spec, &settings, &how, Stop::default())
     };
     let free = run(1 << 30).unwrap();
     assert!(free.complete);
@@ -74,7 +74,7 @@ fn threads_do_not_change_a_bound() {
         let run = |threads: usize| {
             let settings = Settings { threads, ..Settings::default() };
             let how = Climb { iterations: 4, stop_when_positive: false, ..Climb::default() };
-            climb(&net, region, &spec, &settings, &how, Stop::default()).unwrap()
+            climb(&net, region.into(), &spec, &settings, &how, Stop::default()).unwrap()
         };
         let (one, three) = (run(1), run(3));
         assert_eq!((one.rows, one.slots), (three.rows, three.slots), "{kind:?}");
