@@ -60,11 +60,14 @@ fn the_programs_of_all_119_networks_compute_what_onnxruntime_does() {
     let mut count = 0;
     for golden in goldens(&root) {
         let name = &golden.onnx;
-        let program = graph::load_program(&root.join("benchmarks").join(name)).unwrap();
+        let network = graph::load_network(&root.join("benchmarks").join(name)).unwrap();
+        let program = network.lower().unwrap();
         for Point { x, y } in &golden.points {
             let (expected, exact) = (wide(y), program.eval(&wide(x)));
             assert_close(&expected, &exact, 1e-4, &format!("{name} in f64"));
             assert_close(&expected, &wide(&program.eval(x)), 1e-4, &format!("{name} in f32"));
+            let graph = network.eval(&wide(x));
+            assert_close(&graph, &exact, tolerance(&program).min(1e-5), &format!("{name} and its graph"));
         }
         println!("{name}: {} steps", program.steps().len());
         count += 1;

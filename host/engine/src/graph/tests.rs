@@ -343,6 +343,38 @@ fn a_residual_connection_imports_and_evaluates_but_is_no_chain() {
 }
 
 #[test]
+fn what_no_program_can_hold_is_refused_by_node_and_operator() {
+    let fault = |input: &[i64], constants: Vec<TensorProto>, nodes: Vec<NodeProto>| {
+        let network = import(&model(input, constants, nodes)).unwrap();
+        network.lower().unwrap_err().to_string()
+    };
+    let one = |operator: &str| fault(&[1, 2], vec![], vec![node(operator, &["x"], "y")]);
+    assert!(one("Round").contains("node `y` (Round): rounds halves to even"));
+    assert!(one("Atan").contains("node `y` (Atan): has no lowering"));
+    let exponents = vec![floats("p", &[2], &[2.0, 3.0])];
+    let found = fault(&[1, 2], exponents, vec![node("Pow", &["x", "p"], "y")]);
+    assert!(found.contains("node `y` (Pow): has several constant exponents"), "{found}");
+    let cube = vec![floats("w", &[1, 1, 1, 1, 1], &[2.0])];
+    let found = fault(&[1, 1, 2, 2, 2], cube, vec![node("Conv", &["x", "w"], "y")]);
+    assert!(found.contains("node `y` (Conv): has three or more spatial dimensions"), "{found}");
+    let tiny = vec![floats("c", &[2], &[1.0, 1e-45])];
+    let found = fault(&[1, 2], tiny, vec![node("Div", &["x", "c"], "y")]);
+    assert!(
+        found.contains("node `y` (Div): needs a constant beyond the range of f32, or undefined"),
+        "{found}"
+    );
+}
+
+#[test]
+fn a_program_larger_than_the_limit_is_refused_before_it_is_made() {
+    // 2^20 weights for each of 2^10 samples.
+    let weights = floats("w", &[1 << 14, 1 << 6, 1], &vec![0.5; 1 << 20]);
+    let m = model(&[1 << 10, 1 << 6, 1], vec![weights], vec![node("Conv", &["x", "w"], "y")]);
+    let found = import(&m).unwrap().lower().unwrap_err().to_string();
+    assert!(found.contains("node `y` (Conv): brings the program to more constants"), "{found}");
+}
+
+#[test]
 fn a_model_of_millions_of_empty_nodes_is_refused_before_it_is_decoded() {
     let mut bytes = vec![0x3a, 0x80, 0x80, 0x80, 0x04];
     bytes.resize(5 + (1 << 23), 0);
