@@ -39,6 +39,10 @@ impl Draft {
     /// # Panics
     /// If `family` is none of [`FAMILIES`].
     pub fn extend(&mut self, family: &str, random: &mut Random) -> bool {
+        // Most families count axes, and a scalar has none.
+        if self.shape().is_empty() {
+            return false;
+        }
         let mut longer = self.clone();
         if !families::add(&mut longer, family, random) {
             return false;
