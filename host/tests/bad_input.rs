@@ -155,10 +155,10 @@ fn bad_properties() {
     let with_last = |assert: &str| PROPERTY.replace("(>= Y_0 100)", assert);
     let cases: Vec<(String, &str)> = vec![
         (String::new(), ": declares no X_0"),
-        (PROPERTY[..PROPERTY.len() - 3].into(), ":6:1: parenthesis is not closed"),
+        (PROPERTY[..PROPERTY.len() - 3].into(), ":6:9: parenthesis is not closed"),
         (format!("{PROPERTY})"), ":7:1: parenthesis closes nothing"),
         (PROPERTY.replace("(assert (<= X_1 1))", ""), ":2:16: input X_1 has no upper bound"),
-        (PROPERTY.replace("(<= X_1 1)", "(<= X_1 -1)"), ":5:26: input X_1 has an empty interval"),
+        (PROPERTY.replace("(<= X_1 1)", "(<= X_1 -1)"), ":5:28: input X_1 has an empty interval"),
         (
             with_variable("(declare-const X_2 Real)") + "(assert (>= X_2 0))(assert (<= X_2 1))",
             ": the property speaks of 3 inputs, the network has 2",

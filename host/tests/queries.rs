@@ -130,7 +130,7 @@ fn networks_that_are_missing_wrong_or_too_many_are_refused() {
         (&["q.vnnlib", "--network", "f.onnx"], "write NAME=FILE"),
         (
             &["shape.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"],
-            "shape.vnnlib:2:35: input is declared with shape [1, 3], the model f.onnx has [1, 2]",
+            "shape.vnnlib:2:20: input is declared with shape [1, 3], the model f.onnx has [1, 2]",
         ),
         (
             &["hidden.vnnlib", "--network", "f=f.onnx", "--network", "g=g.onnx"],

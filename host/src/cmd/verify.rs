@@ -212,7 +212,8 @@ fn verify_query(
     out: &mut dyn Write,
 ) -> Result<ExitCode, Error> {
     if let Some(folder) = &args.serialise_assignments {
-        output::check_writable(&folder.join("x"))?;
+        // The folder itself is made only for a `sat` answer.
+        output::check_writable(folder)?;
     }
     let in_file = |e: PropertyError| e.in_file(path);
     let chains = networks::load(query, &args.network, single, path)?;
