@@ -117,7 +117,7 @@ fn check(seed: u64, epsilon: f64, seen: &mut Seen) -> Result<(), Rejection> {
     let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
     let region: (&[f64], &[f64]) = (&case.lower, &case.upper);
     let (mut root, mut inner) = (vec![f64::NAN; layout.bounds_len()], vec![f64::NAN; layout.bounds_len()]);
-    let (mut root, mut inner) = (Bounds::new(&mut root), Bounds::new(&mut inner));
+    let (mut root, mut inner) = (Bounds::new(&layout, &mut root), Bounds::new(&layout, &mut inner));
     let slopes = RandomSlopes::new(&mut random);
     let split_first = random.below(case.splits.len() + 1);
     assert!(checker.derive(None, region, &[], &slopes, &mut root)?);
@@ -207,4 +207,86 @@ fn no_bound_lies_beyond_an_exact_value() {
         // At a point, only rounding keeps the bound of a continuous program from its value.
         assert!(epsilon > 0.0 || gap < 1e-9, "the bounds are uselessly loose: {gap}");
     }
+}
+
+#[test]
+fn curved_functions_stay_inside_their_bounds() {
+    let (mut compared, mut refused) = (0, 0);
+    for seed in 0..500 {
+        let mut random = Random::new(seed ^ 0x5555);
+        let steps = 1 + random.below(5);
+        let owned = Owned::random_with(&mut random, steps, support::curved_function);
+        let tables = owned.tables();
+        let program = support::program(&owned, &tables);
+        let coefficients: Vec<f64> = (0..program.outputs()).map(|_| random.unit()).collect();
+        let rows = [Row { output: &coefficients, input: &[], rhs: 0.0 }];
+        let problem = Problem { program, disjuncts: &[&rows], meaning: Meaning::Real };
+        let mut words = vec![0; Layout::words(&program)];
+        let layout = Layout::new(&program, &mut words).unwrap();
+        let lanes = 5;
+        let (mut floats, mut index) =
+            (vec![f64::NAN; layout.memory_len(lanes)], vec![7; layout.index_len(lanes)]);
+        let memory = Memory { floats: &mut floats, index: &mut index, lanes };
+        let mut checker = Checker::new(&problem, &layout, Plain, memory).unwrap();
+        let epsilon = [1e-6, 0.05, 0.5][random.below(3)];
+        // Away from 0, so that logarithms and reciprocals are often defined.
+        let centre: Vec<f64> = (0..program.inputs()).map(|_| 1.5 + random.unit()).collect();
+        let lower: Vec<f64> = centre.iter().map(|c| c - epsilon).collect();
+        let upper: Vec<f64> = centre.iter().map(|c| c + epsilon).collect();
+        let mut memory = vec![f64::NAN; layout.bounds_len()];
+        let mut bounds = Bounds::new(&layout, &mut memory);
+        match checker.derive(None, (&lower, &upper), &[], &RandomSlopes::new(&mut random), &mut bounds) {
+            Ok(true) => {}
+            Err(Rejection::Domain { .. } | Rejection::NonFinite) => {
+                refused += 1;
+                continue;
+            }
+            other => panic!("seed {seed}: {other:?}"),
+        }
+        let alpha: Vec<u8> =
+            (0..layout.claims_len(program.output())).map(|_| random.below(256) as u8).collect();
+        let mut found = Vec::new();
+        // The box, then a half of it, which inherits.
+        let mut half = upper.clone();
+        half[0] = centre[0];
+        for (upper, alpha) in [(&upper, &[][..]), (&upper, &alpha), (&half, &[]), (&half, &alpha)] {
+            let claim = Claim { row: 0, alpha, beta: &[] };
+            let mut margins = [0.0];
+            let outcome = checker.check_leaf(&bounds, (&lower, upper), &[], &[claim], &mut margins);
+            assert!(
+                matches!(outcome, Ok(Outcome::Refuted) | Err(Rejection::NotProved { .. })),
+                "seed {seed}: {outcome:?}"
+            );
+            found.push((upper, margins[0]));
+        }
+        for k in 0..12 {
+            let x: Vec<f64> = (0..lower.len())
+                .map(|j| {
+                    let t = 0.5 + 0.5 * random.unit();
+                    let t = if k < 6 { t.round() } else { t };
+                    (lower[j] + t * (upper[j] - lower[j])).clamp(lower[j], upper[j])
+                })
+                .collect();
+            let values = owned.values(&x);
+            let near = |v: f64| 1e-9 * (1.0 + v.abs());
+            for (slot, values) in values.iter().enumerate() {
+                let (lower, upper) = bounds.slot(&layout, Slot(slot)).unwrap();
+                for ((l, u), v) in lower.iter().zip(upper).zip(values) {
+                    compared += 1;
+                    assert!(
+                        *l <= v + near(*v) && v - near(*v) <= *u,
+                        "seed {seed}, slot {slot}: [{l:e}, {u:e}] {v:e}"
+                    );
+                }
+            }
+            let row: f64 = coefficients.iter().zip(values.last().unwrap()).map(|(c, v)| c * v).sum();
+            for (upper, bound) in &found {
+                if x.iter().zip(upper.iter()).all(|(x, u)| x <= u) {
+                    assert!(*bound <= row + 10.0 * near(row), "seed {seed}: bound {bound:e}, value {row:e}");
+                }
+            }
+        }
+    }
+    println!("{compared} comparisons, {refused} programs refused");
+    assert!(compared > 20_000 && refused < 250, "{compared}, {refused}");
 }

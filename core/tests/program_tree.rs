@@ -55,7 +55,7 @@ fn check(
     let memory = Memory { floats: &mut floats, index: &mut index, lanes };
     let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
     let mut memories: Vec<Vec<f64>> = (0..3).map(|_| vec![f64::NAN; layout.bounds_len()]).collect();
-    let mut levels: Vec<Bounds<'_>> = memories.iter_mut().map(|m| Bounds::new(m)).collect();
+    let mut levels: Vec<Bounds<'_>> = memories.iter_mut().map(|m| Bounds::new(&layout, m)).collect();
     let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
     let tree = TreeMemory {
         frames: &mut [Frame::EMPTY; 24],

@@ -137,33 +137,87 @@ impl OwnedMap {
         }
     }
 
-    /// Adds the map of `x` to `sum`, over the rationals.
-    fn add_to(&self, x: &[BigRational], sum: &mut [BigRational]) {
+    /// Adds the map of `x` to `sum`.
+    fn add_to<T: Number>(&self, x: &[T], sum: &mut [T]) {
+        let constant = |w: f32| T::of(exact(w.into()));
         match self {
-            Self::Identity => sum.iter_mut().zip(x).for_each(|(s, x)| *s += x),
+            Self::Identity => sum.iter_mut().zip(x).for_each(|(s, x)| s.add_product(&constant(1.0), x)),
             Self::Scale(scale) => {
-                sum.iter_mut().zip(x).enumerate().for_each(|(i, (s, x))| *s += scale.real(i) * x);
+                let all = sum.iter_mut().zip(x).enumerate();
+                all.for_each(|(i, (s, x))| s.add_product(&T::of(scale.real(i)), x));
             }
             Self::Dense { rows, cols, weights, .. } => {
                 for (x, sum) in x.chunks(*cols).zip(sum.chunks_mut(*rows)) {
                     for (row, s) in weights.chunks(*cols).zip(sum) {
-                        row.iter().zip(x).for_each(|(w, x)| *s += exact((*w).into()) * x);
+                        row.iter().zip(x).for_each(|(w, x)| s.add_product(&constant(*w), x));
                     }
                 }
             }
             Self::Conv(conv) => {
-                conv.borrow().for_each(|o, i, w| sum[o] += exact(conv.weights[w].into()) * &x[i]);
+                conv.borrow().for_each(|o, i, w| sum[o].add_product(&constant(conv.weights[w]), &x[i]));
             }
             Self::ConvTranspose(conv) => {
-                conv.borrow().for_each(|o, i, w| sum[i] += exact(conv.weights[w].into()) * &x[o]);
+                conv.borrow().for_each(|o, i, w| sum[i].add_product(&constant(conv.weights[w]), &x[o]));
             }
             Self::Sparse { starts, columns, values, .. } => {
                 for (row, run) in starts.windows(2).enumerate() {
                     for k in run[0] as usize..run[1] as usize {
-                        sum[row] += values.real(k) * &x[columns[k] as usize];
+                        sum[row].add_product(&T::of(values.real(k)), &x[columns[k] as usize]);
                     }
                 }
             }
+        }
+    }
+}
+
+/// What programs are evaluated in.
+pub trait Number: Clone + PartialOrd {
+    fn of(x: BigRational) -> Self;
+    fn add_product(&mut self, a: &Self, b: &Self);
+    fn apply(&self, function: Function) -> Self;
+}
+
+impl Number for BigRational {
+    fn of(x: BigRational) -> Self {
+        x
+    }
+    fn add_product(&mut self, a: &Self, b: &Self) {
+        *self += a * b;
+    }
+    fn apply(&self, function: Function) -> Self {
+        exact_function(function, self)
+    }
+}
+
+impl Number for f64 {
+    fn of(x: BigRational) -> Self {
+        at_least(&x)
+    }
+    fn add_product(&mut self, a: &Self, b: &Self) {
+        *self += a * b;
+    }
+    fn apply(&self, function: Function) -> Self {
+        let x = *self;
+        match function {
+            Function::Sigmoid => 1.0 / (1.0 + (-x).exp()),
+            Function::Tanh => x.tanh(),
+            Function::Exp => x.exp(),
+            Function::Log => x.ln(),
+            Function::Sin => x.sin(),
+            Function::Cos => x.cos(),
+            Function::Sqrt => x.sqrt(),
+            Function::Reciprocal => 1.0 / x,
+            Function::Power { exponent } => x.powi(exponent as i32),
+            Function::Softplus => x.max(0.0) + (-x.abs()).exp().ln_1p(),
+            Function::Elu { alpha } => {
+                if x >= 0.0 {
+                    x
+                } else {
+                    f64::from(alpha) * x.exp_m1()
+                }
+            }
+            Function::Softsign => x / (1.0 + x.abs()),
+            straight => at_least(&exact_function(straight, &exact(x))),
         }
     }
 }
@@ -205,25 +259,26 @@ impl Owned {
         tables
     }
 
-    /// The exact value of every slot.
-    pub fn exact(&self, x: &[BigRational]) -> Vec<Vec<BigRational>> {
+    /// The value of every slot.
+    pub fn values<T: Number>(&self, x: &[T]) -> Vec<Vec<T>> {
         let mut values = vec![x.to_vec()];
         for (index, step) in self.steps.iter().enumerate() {
-            let mut y = vec![BigRational::zero(); self.sizes[index + 1]];
+            let mut y = vec![T::of(BigRational::zero()); self.sizes[index + 1]];
             match step {
                 OwnedStep::Affine { terms, bias } => {
                     if let Some(bias) = bias {
-                        y.iter_mut().enumerate().for_each(|(i, y)| *y = bias.real(i));
+                        y.iter_mut().enumerate().for_each(|(i, y)| *y = T::of(bias.real(i)));
                     }
                     terms.iter().for_each(|(slot, map)| map.add_to(&values[*slot], &mut y));
                 }
                 OwnedStep::Elementwise(input, function) => {
-                    y.iter_mut().zip(&values[*input]).for_each(|(y, x)| *y = exact_function(*function, x));
+                    y.iter_mut().zip(&values[*input]).for_each(|(y, x)| *y = x.apply(*function));
                 }
                 OwnedStep::Max { input, starts, members } => {
                     for (y, run) in y.iter_mut().zip(starts.windows(2)) {
                         let group = &members[run[0] as usize..run[1] as usize];
-                        *y = group.iter().map(|j| values[*input][*j as usize].clone()).max().unwrap();
+                        let of = |j: &u32| values[*input][*j as usize].clone();
+                        *y = group.iter().map(of).reduce(|a, b| if b > a { b } else { a }).unwrap();
                     }
                 }
                 OwnedStep::Product { left, right, m, k, n, .. } => {
@@ -231,7 +286,7 @@ impl Owned {
                         let (batch, row, col) = (index / (m * n), index / n % m, index % n);
                         for i in 0..*k {
                             let l = &values[*left][(batch * m + row) * k + i];
-                            *y += l * &values[*right][(batch * k + i) * n + col];
+                            y.add_product(l, &values[*right][(batch * k + i) * n + col]);
                         }
                     }
                 }
@@ -247,6 +302,11 @@ impl Owned {
             values.push(y);
         }
         values
+    }
+
+    /// The exact value of every slot.
+    pub fn exact(&self, x: &[BigRational]) -> Vec<Vec<BigRational>> {
+        self.values(x)
     }
 
     /// Whether every constant is exact and every function continuous, so that bounds at a point are values but for rounding.
@@ -267,6 +327,11 @@ impl Owned {
 
     /// A random program of `steps` steps, ending in an affine step of one to three outputs.
     pub fn random(random: &mut Random, steps: usize) -> Self {
+        Self::random_with(random, steps, straight_function)
+    }
+
+    /// As [`Self::random`], with functions of a choice.
+    pub fn random_with(random: &mut Random, steps: usize, function: fn(&mut Random) -> Function) -> Self {
         let mut owned = Self { sizes: vec![1 + random.below(5)], steps: Vec::new() };
         let mut products = 0;
         for _ in 0..steps {
@@ -275,7 +340,7 @@ impl Owned {
             match kind {
                 0..=2 => owned.push_affine(random, slot),
                 3..=6 => {
-                    let function = random_function(random);
+                    let function = function(random);
                     owned.push(owned.sizes[slot], OwnedStep::Elementwise(slot, function));
                 }
                 7 => owned.push_max(random, slot),
@@ -429,7 +494,27 @@ fn random_conv(random: &mut Random, size: usize) -> OwnedMap {
     if transposed { OwnedMap::ConvTranspose(conv) } else { OwnedMap::Conv(conv) }
 }
 
-fn random_function(random: &mut Random) -> Function {
+/// A curved function, or ReLU.
+pub fn curved_function(random: &mut Random) -> Function {
+    match random.below(13) {
+        0 => Function::Sigmoid,
+        1 => Function::Tanh,
+        2 => Function::Exp,
+        3 => Function::Log,
+        4 => Function::Sin,
+        5 => Function::Cos,
+        6 => Function::Sqrt,
+        7 => Function::Reciprocal,
+        8 => Function::Power { exponent: 2 + random.below(3) as u32 },
+        9 => Function::Softplus,
+        10 => Function::Elu { alpha: 1.0 },
+        11 => Function::Softsign,
+        _ => Function::Relu,
+    }
+}
+
+/// A function made of straight pieces.
+pub fn straight_function(random: &mut Random) -> Function {
     let value = random.unit() as f32;
     match random.below(11) {
         0..=3 => Function::Relu,

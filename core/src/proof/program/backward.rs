@@ -288,21 +288,39 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             self.kernel.kink(a, self.rows.free, self.rows.deduct, kink);
             return Ok(());
         }
-        let why = rejection(index);
         let size = mass(interval);
-        let shared = lines::lines(function, interval, None).map_err(&why)?;
-        let exact =
-            shared.lower_slope == shared.upper_slope && shared.lower_intercept == shared.upper_intercept;
+        if let Some(line) = lines::straight(function, interval) {
+            let lanes = 0..self.rows.lanes;
+            return self.follow((slot, element), lanes, line, size);
+        }
+        let at = self.view.layout.lines_at(index) + element * lines::KEPT;
+        let kept = self.view.lines.get(at..at + lines::KEPT);
+        let Some(&[lower_slope, lower_intercept, upper_slope, upper_intercept, least, most]) = kept else {
+            return Err(Rejection::Shape);
+        };
+        let shared = Lines { lower_slope, lower_intercept, upper_slope, upper_intercept };
+        let exact = lower_slope == upper_slope && lower_intercept == upper_intercept;
         let Some(at) = claims.filter(|_| !exact) else {
             let lanes = 0..self.rows.lanes;
             return self.follow((slot, element), lanes, shared, size);
         };
+        let first = self.rows.place(&self.view, slot).0 + element * self.rows.lanes;
         for lane in 0..self.rows.lanes {
-            let lines = match self.claim::<2>(lane, at) {
-                None => shared,
-                claim => lines::lines(function, interval, claim).map_err(&why)?,
-            };
-            self.follow((slot, element), lane..lane + 1, lines, size)?;
+            let mut line = shared;
+            if let Some([low, high]) = self.claim::<2>(lane, at) {
+                // Only the line that this lane's coefficient takes.
+                let above = self.rows.arena.get(first + lane).is_some_and(|a| *a < 0.0);
+                let share = if above { high } else { low };
+                let slope = least + share * (most - least);
+                let intercept =
+                    lines::intercept(function, interval, slope, above).map_err(rejection(index))?;
+                if above {
+                    (line.upper_slope, line.upper_intercept) = (slope, intercept);
+                } else {
+                    (line.lower_slope, line.lower_intercept) = (slope, intercept);
+                }
+            }
+            self.follow((slot, element), lane..lane + 1, line, size)?;
         }
         Ok(())
     }

@@ -22,6 +22,8 @@ pub struct Bounds<'m> {
     pub(super) upper: &'m mut [f64],
     /// `q` of affine steps.
     pub(super) error: &'m mut [f64],
+    /// Lines of the elements that have any kept.
+    pub(super) lines: &'m mut [f64],
     pub(super) state: State,
 }
 
@@ -64,13 +66,12 @@ impl Fingerprint {
 }
 
 impl<'m> Bounds<'m> {
-    /// Bounds to be derived, in `memory` of [`Layout::bounds_len`] elements.
-    pub fn new(memory: &'m mut [f64]) -> Self {
-        let third = memory.len() / 3;
-        let (lower, rest) = memory.split_at_mut_checked(third).unwrap_or_default();
-        let (upper, rest) = rest.split_at_mut_checked(third).unwrap_or_default();
-        let error = rest.get_mut(..third).unwrap_or_default();
-        Self { lower, upper, error, state: State::Void }
+    /// Bounds to be derived, in `memory` of [`Layout::bounds_len`] elements (none can be derived in fewer).
+    pub fn new(layout: &Layout<'_>, memory: &'m mut [f64]) -> Self {
+        let (elements, mut rest) = (layout.elements(), memory);
+        let mut part = |n: usize| take(&mut rest, n).unwrap_or_default();
+        let (lower, upper, error) = (part(elements), part(elements), part(elements));
+        Self { lower, upper, error, lines: part(layout.lines_len()), state: State::Void }
     }
 
     /// Lower and upper bounds of a slot's elements; `None` before they are derived or where no input is left.
@@ -89,6 +90,7 @@ pub struct Checker<'a, K> {
     /// Bounds of a leaf.
     pub(super) lower: &'a mut [f64],
     pub(super) upper: &'a mut [f64],
+    pub(super) lines: &'a mut [f64],
     pub(super) scratch: &'a mut [f64],
     pub(super) rows: Rows<'a>,
 }
@@ -118,6 +120,7 @@ pub(super) struct View<'v> {
     pub lower: &'v [f64],
     pub upper: &'v [f64],
     pub error: &'v [f64],
+    pub lines: &'v [f64],
     pub mass: f64,
 }
 
@@ -181,6 +184,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             return Err(Rejection::Shape);
         }
         let (lower, upper) = (take(&mut rest, elements)?, take(&mut rest, elements)?);
+        let lines = take(&mut rest, layout.lines_len())?;
         let scratch = take(&mut rest, 5 * width)?;
         let (value, deduct) = (take(&mut rest, lanes)?, take(&mut rest, lanes)?);
         let free = take(&mut rest, lanes)?;
@@ -194,7 +198,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             touched: take(&mut index, program.slots())?,
             lanes,
         };
-        Ok(Self { problem, layout, kernel, lower, upper, scratch, rows })
+        Ok(Self { problem, layout, kernel, lower, upper, lines, scratch, rows })
     }
 
     /// Whether `region` is a box and every split names an element of a step's result, at a finite point.

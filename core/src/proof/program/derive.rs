@@ -3,7 +3,7 @@
 use super::super::Rejection;
 use super::backward::{Backward, Hints};
 use super::checker::{Bounds, Checker, Fingerprint, Rows, State, View};
-use super::interval::{Intervals, intersect};
+use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
 use super::lines::undecided;
 use super::planes::mass;
@@ -151,7 +151,8 @@ impl<K: Kernel> Checker<'_, K> {
         bounds.state = State::Void;
         self.check_domain(region, splits)?;
         let elements = self.layout.elements();
-        if bounds.lower.len() < elements || bounds.upper.len() < elements || bounds.error.len() < elements {
+        let whole = [&bounds.lower, &bounds.upper, &bounds.error].iter().all(|b| b.len() == elements);
+        if !whole || bounds.lines.len() != self.layout.lines_len() {
             return Err(Rejection::Shape);
         }
         let inputs = self.problem.program.inputs();
@@ -232,6 +233,7 @@ impl<K: Kernel> Checker<'_, K> {
             lower,
             upper,
         };
+        keep_lines((index, step), self.layout, (lower, upper), None, bounds.lines)?;
         intervals.errors(step, error)?;
         if !error.iter().all(|e| e.is_finite()) {
             return Err(Rejection::NonFinite);
@@ -295,6 +297,7 @@ impl<K: Kernel> Checker<'_, K> {
                 lower: bounds.lower,
                 upper: bounds.upper,
                 error: bounds.error,
+                lines: bounds.lines,
                 mass: total,
             };
             let mut used = 0;

@@ -231,6 +231,31 @@ impl<K: Kernel> Intervals<'_, K> {
     }
 }
 
+/// Searches the lines of step `index` where they are kept and its operand's bounds differ from those that `lines` hold for.
+pub(super) fn keep_lines(
+    (index, step): (usize, &Step<'_>),
+    layout: &Layout<'_>,
+    (lower, upper): (&[f64], &[f64]),
+    old: Option<(&[f64], &[f64])>,
+    lines: &mut [f64],
+) -> Result<(), Rejection> {
+    let Operation::Elementwise { input, function } = step.operation else { return Ok(()) };
+    if !lines::kept(function) {
+        return Ok(());
+    }
+    let (first, at) = (layout.offset(input), layout.lines_at(index));
+    let lines = lines.get_mut(at..).ok_or(Rejection::Shape)?.chunks_exact_mut(lines::KEPT);
+    for (element, kept) in lines.take(step.len).enumerate() {
+        let at = first + element;
+        let (Some(l), Some(u)) = (lower.get(at), upper.get(at)) else { return Err(Rejection::Shape) };
+        if old.is_some_and(|(lower, upper)| lower.get(at) == Some(l) && upper.get(at) == Some(u)) {
+            continue;
+        }
+        kept.copy_from_slice(&lines::search(function, (*l, *u)).map_err(rejection(index))?);
+    }
+    Ok(())
+}
+
 /// Constant `i` of a bias, and its error.
 pub(super) fn bias_at(bias: Option<Constants<'_>>, i: usize) -> (f64, f64) {
     let Some(bias) = bias else { return (0.0, 0.0) };

@@ -1,6 +1,7 @@
 //! Where everything lies in memory: bounds of the slots, coefficient matrices of a backward pass, claims.
 
 use super::super::{Factors, Rejection};
+use super::lines;
 use crate::program::{Function, Map, Operation, Program, Slot, Step};
 
 /// No step.
@@ -17,6 +18,8 @@ pub struct Layout<'m> {
     claims: &'m [usize],
     /// `2·step` of the first relaxed step that reads a slot, plus 1 if there are several, `[slots]`.
     relaxed: &'m [usize],
+    /// First element of each step among those whose lines are kept; one more than steps.
+    kept: &'m [usize],
     rows: usize,
     width: usize,
     pub(super) factors: Factors,
@@ -68,7 +71,7 @@ fn terms(program: &Program<'_>, step: &Step<'_>) -> usize {
 impl<'m> Layout<'m> {
     /// Elements of memory that [`Layout::new`] needs.
     pub fn words(program: &Program<'_>) -> usize {
-        program.slots().saturating_mul(5).saturating_add(1)
+        program.slots().saturating_mul(6).saturating_add(1)
     }
 
     /// Lays a program out.
@@ -81,6 +84,7 @@ impl<'m> Layout<'m> {
         let (arena, rest) = rest.split_at_mut_checked(slots).ok_or(Rejection::Shape)?;
         let (claims, rest) = rest.split_at_mut_checked(slots).ok_or(Rejection::Shape)?;
         let (relaxed, rest) = rest.split_at_mut_checked(slots).ok_or(Rejection::Shape)?;
+        let (kept, rest) = rest.split_at_mut_checked(slots).ok_or(Rejection::Shape)?;
         let last = rest.get_mut(..slots).ok_or(Rejection::Shape)?;
         let mut width = 0;
         let (mut sum, mut count) = (0usize, slots);
@@ -90,13 +94,18 @@ impl<'m> Layout<'m> {
             width = if size > width { size } else { width };
             sum = sum.checked_add(size).ok_or(Rejection::Shape)?;
         }
-        let mut bytes = 0usize;
-        if let Some(first) = claims.first_mut() {
+        let (mut bytes, mut lines) = (0usize, 0usize);
+        for first in [claims.first_mut(), kept.first_mut()].into_iter().flatten() {
             *first = 0;
         }
-        for (step, end) in program.steps().iter().zip(claims.iter_mut().skip(1)) {
+        let ends = claims.iter_mut().skip(1).zip(kept.iter_mut().skip(1));
+        for (step, (claims, kept)) in program.steps().iter().zip(ends) {
             bytes = bytes.checked_add(claim_bytes(step)).ok_or(Rejection::Shape)?;
-            *end = bytes;
+            lines += match step.operation {
+                Operation::Elementwise { function, .. } if lines::kept(function) => step.len,
+                _ => 0,
+            };
+            (*claims, *kept) = (bytes, lines);
             count = count.saturating_add(terms(program, step));
         }
         count = count.saturating_add(program.inputs().saturating_mul(4));
@@ -105,7 +114,16 @@ impl<'m> Layout<'m> {
         }
         readers(program, last, relaxed);
         let rows = place(program, last, arena).ok_or(Rejection::Shape)?;
-        Ok(Self { offsets, arena, claims, relaxed, rows, width, factors: Factors::of_terms(4 * count + 64) })
+        Ok(Self {
+            offsets,
+            arena,
+            claims,
+            relaxed,
+            kept,
+            rows,
+            width,
+            factors: Factors::of_terms(4 * count + 64),
+        })
     }
 
     /// Elements of all slots.
@@ -118,12 +136,21 @@ impl<'m> Layout<'m> {
     }
     /// Elements of `f64` memory that a [`super::Bounds`] needs.
     pub fn bounds_len(&self) -> usize {
-        self.elements().saturating_mul(3)
+        self.elements().saturating_mul(3).saturating_add(self.lines_len())
+    }
+    /// Elements of `f64` memory that the lines of all elements take whose lines are kept.
+    pub(super) fn lines_len(&self) -> usize {
+        self.kept.last().copied().unwrap_or(0).saturating_mul(lines::KEPT)
+    }
+    /// Where the lines of a step's elements begin.
+    pub(super) fn lines_at(&self, step: usize) -> usize {
+        self.kept.get(step).copied().unwrap_or(0).saturating_mul(lines::KEPT)
     }
     /// Elements of `f64` memory that [`super::Memory`] needs.
     pub fn memory_len(&self, lanes: usize) -> usize {
         let arena = self.rows.saturating_add(3).saturating_mul(lanes);
-        arena.saturating_add(self.elements().saturating_mul(2)).saturating_add(self.width.saturating_mul(5))
+        let bounds = self.elements().saturating_mul(2).saturating_add(self.lines_len());
+        arena.saturating_add(bounds).saturating_add(self.width.saturating_mul(5))
     }
     /// Elements of `u32` memory that [`super::Memory`] needs.
     pub fn index_len(&self, lanes: usize) -> usize {

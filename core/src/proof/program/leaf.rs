@@ -4,7 +4,7 @@ use super::super::Rejection;
 use super::backward::{Backward, Hints};
 use super::checker::{Bounds, Checker, State, View};
 use super::derive::{cut, inherit_slot, is_empty};
-use super::interval::Intervals;
+use super::interval::{Intervals, keep_lines};
 use super::{Claim, Kernel, NO_INPUT, Problem, Row, Split};
 use crate::program::Slot;
 
@@ -91,6 +91,7 @@ impl<K: Kernel> Checker<'_, K> {
                 lower: &*self.lower,
                 upper: &*self.upper,
                 error: &*bounds.error,
+                lines: &*self.lines,
                 mass,
             };
             self.rows.clear();
@@ -143,6 +144,7 @@ impl<K: Kernel> Checker<'_, K> {
         for (to, from) in [(&mut *self.lower, &*bounds.lower), (&mut *self.upper, &*bounds.upper)] {
             to.copy_from_slice(from.get(..elements).ok_or(Rejection::Shape)?);
         }
+        self.lines.copy_from_slice(bounds.lines);
         let inputs = program.inputs();
         let mut changed = false;
         for (to, from) in [(&mut *self.lower, region.0), (&mut *self.upper, region.1)] {
@@ -163,6 +165,8 @@ impl<K: Kernel> Checker<'_, K> {
             let upper_now = upper_now.get_mut(..len).ok_or(Rejection::Shape)?;
             if changed {
                 let error = bounds.error.get(from..from + len).ok_or(Rejection::Shape)?;
+                let old = (&*bounds.lower, &*bounds.upper);
+                keep_lines((index, step), self.layout, (lower, upper), Some(old), self.lines)?;
                 let mut intervals = Intervals {
                     program,
                     layout: self.layout,

@@ -32,39 +32,47 @@ pub(super) fn range(function: Function, (lower, upper): Interval) -> Result<Inte
     Ok(if inside { (smaller(low, 0.0), larger(high, 0.0)) } else { (low, high) })
 }
 
-/// Sound lines of `function` on `[lower, upper]`, with claimed slopes (shares `0..=1` of [`slope_range`], lower line first) or
-/// slopes whose lines are best in the middle.
-pub(super) fn lines(
-    function: Function,
-    (lower, upper): Interval,
-    claim: Option<[f64; 2]>,
-) -> Result<Lines, RelaxError> {
-    if let Some((negative, positive)) = kinked(function)
-        && !(lower < 0.0 && upper > 0.0)
-    {
-        let slope = if lower >= 0.0 { positive } else { negative };
-        return Ok(Lines { lower_slope: slope, upper_slope: slope, ..Lines::default() });
-    }
+/// Whether lines of a function are searched for once and kept: all but those with one kink at 0.
+pub(super) fn kept(function: Function) -> bool {
+    kinked(function).is_none()
+}
+
+/// The line that a function with a kink at 0 is on an interval at one side of it.
+pub(super) fn straight(function: Function, (lower, upper): Interval) -> Option<Lines> {
+    let (negative, positive) = kinked(function).filter(|_| lower >= 0.0 || upper <= 0.0)?;
+    let slope = if lower >= 0.0 { positive } else { negative };
+    Some(Lines { lower_slope: slope, upper_slope: slope, ..Lines::default() })
+}
+
+/// Numbers kept of an element: lower slope and intercept, upper slope and intercept, least and greatest useful slope.
+pub(super) const KEPT: usize = 6;
+
+/// Sound lines of `function` on `[lower, upper]` with the slopes whose lines are best in the middle, and [`slope_range`].
+pub(super) fn search(function: Function, (lower, upper): Interval) -> Result<[f64; KEPT], RelaxError> {
     let (least, most) = slope_range(function, lower, upper)?;
     let middle = 0.5 * lower + 0.5 * upper;
-    let slopes = match claim {
-        Some(shares) => shares.map(|share| least + share * (most - least)),
-        // The line below is best in the middle where `inf(f − s·x) + s·middle` is greatest, a concave function of `s`.
-        None => [false, true].map(|above| {
-            best(least, most, |s| match residual(function, s, lower, upper) {
-                Ok(r) if above => -(r.upper + s * middle),
-                Ok(r) => r.lower + s * middle,
-                Err(_) => f64::NEG_INFINITY,
-            })
-        }),
-    };
-    let [lower_slope, upper_slope] = slopes;
-    Ok(Lines {
-        lower_slope,
-        lower_intercept: residual(function, lower_slope, lower, upper)?.lower,
-        upper_slope,
-        upper_intercept: residual(function, upper_slope, lower, upper)?.upper,
-    })
+    // The line below is best in the middle where `inf(f − s·x) + s·middle` is greatest, a concave function of `s`.
+    let [low, high] = [false, true].map(|above| {
+        best(least, most, |s| match residual(function, s, lower, upper) {
+            Ok(r) if above => -(r.upper + s * middle),
+            Ok(r) => r.lower + s * middle,
+            Err(_) => f64::NEG_INFINITY,
+        })
+    });
+    let below = intercept(function, (lower, upper), low, false)?;
+    let above = intercept(function, (lower, upper), high, true)?;
+    Ok([low, below, high, above, least, most])
+}
+
+/// A proved intercept of the line of a slope below (or above) `function` on an interval.
+pub(super) fn intercept(
+    function: Function,
+    (lower, upper): Interval,
+    slope: f64,
+    above: bool,
+) -> Result<f64, RelaxError> {
+    let values = residual(function, slope, lower, upper)?;
+    Ok(if above { values.upper } else { values.lower })
 }
 
 /// About the greatest argument of a concave `value` on `[a, b]`; ends, 0 and 1 first, where straight pieces have theirs.
@@ -85,7 +93,7 @@ fn best(a: f64, b: f64, value: impl Fn(f64) -> f64) -> f64 {
     let (mut from, mut to) = (a, b);
     let (mut left, mut right) = (to - SECTION * (to - from), from + SECTION * (to - from));
     let (mut at_left, mut at_right) = (consider(left), consider(right));
-    for _ in 0..14 {
+    for _ in 0..10 {
         if at_left >= at_right {
             (to, right, at_right) = (right, left, at_left);
             left = to - SECTION * (to - from);

@@ -69,7 +69,7 @@
 //! let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
 //! let region: (&[f64], &[f64]) = (&[-1.0], &[2.0]);
 //! let mut memory = vec![0.0; layout.bounds_len()];
-//! let mut root = Bounds::new(&mut memory);
+//! let mut root = Bounds::new(&layout, &mut memory);
 //! checker.derive(None, region, &[], &Adaptive, &mut root)?;
 //! let mut margins = [0.0];
 //! checker.check_leaf(&root, region, &[], &[Claim::default()], &mut margins)?;
