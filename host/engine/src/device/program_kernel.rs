@@ -146,7 +146,8 @@ impl ProgramKernel {
                     }
                     panels.product(Some(&self.columns), &self.gathered, lanes, &mut self.result);
                     for row in self.result.chunks_exact(lanes) {
-                        let out = &mut job.out[targets.next().expect("a target for each row") * lanes..][..lanes];
+                        let out =
+                            &mut job.out[targets.next().expect("a target for each row") * lanes..][..lanes];
                         if job.first {
                             out.copy_from_slice(row);
                         } else {
