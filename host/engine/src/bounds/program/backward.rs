@@ -97,7 +97,14 @@ impl Known<'_> {
                     let Region { lower, upper } = self.region;
                     concretize(&rows.data, &rows.support.live, lower, upper, c.len(), c);
                     match end {
-                        End::Tape(tape) => tape.input = Some(rows),
+                        End::Tape(tape) => {
+                            worker.pool.detach(&rows.data);
+                            // What no sweep took.
+                            if let Some(old) = tape.input.replace(rows) {
+                                worker.pool.attach(&old.data);
+                                worker.pool.give(old.data);
+                            }
+                        }
                         End::Input | End::Interval => worker.pool.give(rows.data),
                     }
                 }
@@ -189,7 +196,11 @@ impl Known<'_> {
         if let (Node::Max { .. } | Node::Product(_), Some(tape)) = (node, &mut tape) {
             let mut data = worker.pool.take(rows.data.len())?;
             data.copy_from_slice(&rows.data);
-            tape.signs[at] = Some(Rows { support: Arc::clone(&rows.support), data });
+            worker.pool.detach(&data);
+            if let Some(old) = tape.signs[at].replace(Rows { support: Arc::clone(&rows.support), data }) {
+                worker.pool.attach(&old.data);
+                worker.pool.give(old.data);
+            }
         }
         match (node, &self.relaxed[at]) {
             (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, alpha })) => {

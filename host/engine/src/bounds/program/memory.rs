@@ -97,6 +97,16 @@ impl<'a> Pool<'a> {
     pub(super) fn give(&mut self, buffer: Vec<f32>) {
         self.free.push(buffer);
     }
+
+    /// Lets go of a buffer that outlives the worker: its bytes stay taken.
+    pub(super) fn detach(&mut self, buffer: &Vec<f32>) {
+        self.held -= 4 * buffer.capacity();
+    }
+
+    /// Takes over a buffer that was detached, perhaps from another pool.
+    pub(super) fn attach(&mut self, buffer: &Vec<f32>) {
+        self.held += 4 * buffer.capacity();
+    }
 }
 
 impl Drop for Pool<'_> {

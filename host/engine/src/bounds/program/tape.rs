@@ -106,6 +106,7 @@ impl Known<'_> {
                 Node::Unused => continue,
                 Node::Input => {
                     let Some(mut rows) = tape.input.take() else { continue };
+                    worker.pool.attach(&rows.data);
                     for (row, j) in rows.data.chunks_exact_mut(lanes).zip(&rows.support.live) {
                         minimiser(row, self.region.lower[*j as usize], self.region.upper[*j as usize]);
                     }
@@ -167,6 +168,7 @@ impl Known<'_> {
                 }
                 Node::Max { .. } | Node::Product(_) => {
                     let Some(signs) = tape.signs[at].take() else { continue };
+                    worker.pool.attach(&signs.data);
                     let to = self.planes_forward(at, &signs, &values, lanes, worker)?;
                     worker.pool.give(signs.data);
                     to
@@ -182,8 +184,10 @@ impl Known<'_> {
             }
         }
         values.into_iter().flatten().for_each(|rows| worker.pool.give(rows.data));
-        tape.input.take().into_iter().for_each(|rows| worker.pool.give(rows.data));
-        tape.signs.iter_mut().filter_map(Option::take).for_each(|rows| worker.pool.give(rows.data));
+        for rows in tape.input.take().into_iter().chain(tape.signs.iter_mut().filter_map(Option::take)) {
+            worker.pool.attach(&rows.data);
+            worker.pool.give(rows.data);
+        }
         Ok(())
     }
 
