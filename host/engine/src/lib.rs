@@ -10,6 +10,7 @@ pub mod chain;
 pub mod device;
 pub mod file;
 pub mod graph;
+pub mod model;
 pub mod program;
 pub mod property;
 pub mod relax;
@@ -17,4 +18,5 @@ pub mod search;
 pub mod verify;
 
 pub use chain::{Chain, OwnedAffine, OwnedLayer};
+pub use model::Model;
 pub use program::Program;

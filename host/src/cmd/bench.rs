@@ -120,13 +120,13 @@ fn run_one(args: &Args, instance: &Instance, cap: Option<Duration>) -> Outcome {
 }
 
 fn verify_one(args: &Args, instance: &Instance, limit: Duration) -> Result<Outcome, Error> {
-    let chain = graph::load_chain(&args.dir.join(&instance.onnx))?;
+    let model = graph::load_model(&args.dir.join(&instance.onnx), None)?;
     let path = args.dir.join(&instance.vnnlib);
     let (lowered, meaning) = match property::load_specification(&path)? {
         Specification::V1(lowered) => (lowered, Meaning::Real),
         Specification::V2(query) => (query.lower().map_err(|e| e.in_file(&path))?, query.element.meaning()),
     };
-    let problem = verify::Instance::new(lowered, vec![chain]).map_err(|e| e.in_file(&path))?;
+    let problem = verify::Instance::new(lowered, vec![model]).map_err(|e| e.in_file(&path))?;
     let settings = Settings { timeout: limit, threads: args.threads, meaning, ..Settings::default() };
     let report = problem.verify(&settings, interrupt::stop_flag(), &Silent);
     let proof_bytes = match &report.verdict {

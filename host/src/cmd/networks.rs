@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use certus_engine::Chain;
+use certus_engine::Model;
 use certus_engine::graph::{self, Network};
 use certus_engine::property::{Equivalence, PropertyError, Query};
 
@@ -52,7 +52,7 @@ pub fn load(
     files: &[NamedFile],
     single: Option<&Path>,
     path: &Path,
-) -> Result<Vec<Chain>, Error> {
+) -> Result<Vec<Model>, Error> {
     let files = match single {
         Some(file) if files.is_empty() => {
             vec![NamedFile { name: query.networks[0].name.clone(), file: file.to_owned() }]
@@ -68,7 +68,7 @@ pub fn load(
         let file = files.iter().find(|f| f.name == network.name);
         models.push(file.map(|f| graph::load_network(&f.file)).transpose()?);
     }
-    let mut chains = Vec::new();
+    let mut loaded = Vec::new();
     for (index, network) in query.networks.iter().enumerate() {
         let model = models[query.model_of(index)].as_ref().expect("the names were checked");
         let in_file = |e: PropertyError| Error::from(e.in_file(path));
@@ -83,9 +83,9 @@ pub fn load(
             }
         }
         let hidden = network.hidden_values(model).map_err(in_file)?;
-        chains.push(model.to_chain_with_hidden(&hidden)?);
+        loaded.push(Model::from(model.lower_with_hidden(&hidden)?));
     }
-    Ok(chains)
+    Ok(loaded)
 }
 
 /// Each network without `equal-to` is given once, and nothing else is.

@@ -169,8 +169,8 @@ fn verify_with_file(
         let problem = "only VNN-LIB 2.0 queries have assignments; use --witness".into();
         return Err(Error::Option { option: "serialise-assignments", problem });
     }
-    let chain = graph::load_chain_with(file, args.weights.as_deref())?;
-    let instance = Instance::new(lowered, vec![chain]).map_err(|e| e.in_file(path))?;
+    let model = graph::load_model(file, args.weights.as_deref())?;
+    let instance = Instance::new(lowered, vec![model]).map_err(|e| e.in_file(path))?;
     let report = search(&instance, settings);
     if let (Verdict::Violated(witness), Some(path)) = (&report.verdict, &args.witness) {
         let shown = network_witness(&instance, witness);
@@ -284,6 +284,7 @@ fn reason_text(reason: Reason) -> &'static str {
     match reason {
         Reason::Timeout => "time is up",
         Reason::Stopped => "interrupted",
+        Reason::Unchecked => "the proof checker does not take this network in the meaning asked for",
         Reason::Rounding => "a domain is within rounding of the threshold and cannot be split further",
     }
 }

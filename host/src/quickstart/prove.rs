@@ -57,6 +57,7 @@ fn in_words(reason: Reason) -> &'static str {
         Reason::Timeout => "not decided in time",
         Reason::Stopped => "stopped before it was decided",
         Reason::Rounding => "too close to call for the checker",
+        Reason::Unchecked => "not a network the checker takes",
     }
 }
 

@@ -32,7 +32,7 @@ pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
 pub use tensor::{ELEMENTS_MAX, TensorData};
 pub use window::{PADDING, Window};
 
-use crate::{Chain, Program, file};
+use crate::{Chain, Model, Program, file};
 
 /// Cap on an ONNX file, unpacked, bytes (that of protobuf itself).
 const LIMIT_BYTES: u64 = 1 << 31;
@@ -68,6 +68,14 @@ pub fn load_network_with(path: &Path, weights: Option<&Path>) -> Result<Network,
 /// [`LoadError`], naming file and node or tensor.
 pub fn load_program(path: &Path) -> Result<Program, LoadError> {
     load_network(path)?.lower()
+}
+
+/// Reads the ONNX network at `path`, its weights as [`load_network_with`], in the form that the verifier takes.
+///
+/// # Errors
+/// [`LoadError`], naming file and node or tensor.
+pub fn load_model(path: &Path, weights: Option<&Path>) -> Result<Model, LoadError> {
+    load_network_with(path, weights)?.lower().map(Model::from)
 }
 
 /// Reads the ONNX network at `path` as a chain of layers.

@@ -279,8 +279,17 @@ impl<'a> Builder<'a> {
             let (lower, upper) = (find(false)?, find(true)?);
             region.lower.push(lower.value.floor_f64());
             region.upper.push(upper.value.ceil_f64());
-            region.witness_lower.push(lower.value.ceil_f32(lower.strict));
-            region.witness_upper.push(upper.value.floor_f32(upper.strict));
+            let ends = (lower.value.ceil_f32(lower.strict), upper.value.floor_f32(upper.strict));
+            let (first, last) = match (region.lower.last(), region.upper.last()) {
+                // No `f32` lies between the decimals: a device reads them as the nearest one.
+                (Some(l), Some(u)) if ends.0 > ends.1 && !lower.strict && !upper.strict => {
+                    let nearest = (0.5 * l + 0.5 * u) as f32;
+                    (nearest, nearest)
+                }
+                _ => ends,
+            };
+            region.witness_lower.push(first);
+            region.witness_upper.push(last);
         }
         match region.lower.iter().chain(&region.upper).all(|b| b.is_finite()) {
             true => Ok(region),

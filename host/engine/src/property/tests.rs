@@ -56,6 +56,20 @@ fn decimals_round_outward_for_proofs_and_inward_for_witnesses() {
 }
 
 #[test]
+fn decimals_with_no_float_between_them_are_witnessed_by_the_nearest() {
+    let property = parse(
+        "(assert (<= X_0 0.1))(assert (>= X_0 0.1))(assert (<= X_1 0))(assert (>= X_1 0))(assert (<= Y_0 0.1))(assert (>= Y_0 0.1))",
+    );
+    let region = &property.cases[0].region;
+    assert_eq!((region.witness_lower[0], region.witness_upper[0]), (0.1f32, 0.1f32));
+    assert!(region.contains(&[0.1, 0.0]) && !region.contains(&[0.1f32.next_down(), 0.0]));
+    // Strict bounds leave nothing between them.
+    let empty = parse("(assert (< X_0 0.1))(assert (> X_0 0.09999999999))(assert (<= Y_0 0.1))");
+    let region = &empty.cases[0].region;
+    assert!(region.witness_lower[0] > region.witness_upper[0]);
+}
+
+#[test]
 fn disjuncts_over_the_same_box_share_a_case() {
     let property = parse(
         "(assert (or (and (<= X_0 0) (<= Y_0 0)) (and (<= X_0 0.0) (<= Y_1 0)) (and (>= X_0 0) (<= Y_0 1))))",

@@ -20,7 +20,8 @@ pub struct Witness {
     pub output: Vec<f32>,
 }
 
-/// The witness at `input`, if it is one: inside the decimal box of some case, with all rows of one and the same
+/// The witness at `input`, if it is one: inside the decimal box of some case (where no `f32` lies between a coordinate's
+/// decimals, the nearest one stands for them; over the reals the decimals count), with all rows of one and the same
 /// disjunct of that case true both of the `f32` outputs and of the `f64` outputs.
 ///
 /// # Panics
@@ -34,14 +35,24 @@ pub fn check_witness(network: &dyn Evaluate, property: &Property, input: &[f32])
     cases.peek()?;
     let output = network.eval_f32(input);
     let as_f64 = |values: &[f32]| values.iter().copied().map(f64::from).collect::<Vec<_>>();
-    let (output_f32, output_f64) = (as_f64(&output), network.eval_f64(&as_f64(input)));
-    let holds = |row: &Row| row.holds(&output_f32) && row.holds(&output_f64);
-    let found = cases.any(|case| case.disjuncts.iter().any(|d| d.rows.iter().all(holds)));
+    let output_f32 = as_f64(&output);
+    let found = cases.any(|case| {
+        let output_f64 = network.eval_f64(&case.region.inside(input));
+        let holds = |row: &Row| row.holds(&output_f32) && row.holds(&output_f64);
+        case.disjuncts.iter().any(|d| d.rows.iter().all(holds))
+    });
     found.then(|| Witness { input: input.to_vec(), output })
 }
 
 impl InputBox {
-    /// Whether `input` lies inside the decimal bounds; NaN never does.
+    /// The input over the reals that `input` stands for: itself, but the nearest point of the box in coordinates whose
+    /// decimals have no `f32` between them.
+    fn inside(&self, input: &[f32]) -> Vec<f64> {
+        let ends = self.lower.iter().zip(&self.upper);
+        input.iter().zip(ends).map(|(x, (l, u))| f64::from(*x).max(*l).min(*u)).collect()
+    }
+
+    /// Whether `input` lies inside the decimal bounds, or is the `f32` nearest to them where none lies between; NaN never does.
     pub fn contains(&self, input: &[f32]) -> bool {
         let inside = |((x, lower), upper): ((&f32, &f32), &f32)| lower <= x && x <= upper;
         input.iter().zip(&self.witness_lower).zip(&self.witness_upper).all(inside)

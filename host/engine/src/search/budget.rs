@@ -29,6 +29,11 @@ impl<'a> Budget<'a> {
         self.deadline
     }
 
+    /// The flag by which somebody ends the search.
+    pub fn stop_flag(&self) -> &'a AtomicBool {
+        self.stop
+    }
+
     /// Whether somebody asked for the end.
     pub fn is_stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)

@@ -10,6 +10,7 @@ mod input_split;
 mod instance;
 mod leaf;
 mod problem;
+pub mod program;
 mod relu_split;
 mod shared;
 
@@ -77,6 +78,8 @@ pub enum Reason {
     Stopped,
     /// A domain cannot be split further and its bound is within rounding of 0.
     Rounding,
+    /// The checker bounds no step of some kind of the network in the meaning asked for, so that nothing can be proved.
+    Unchecked,
 }
 
 /// A proof that some cases of a property are not violated.

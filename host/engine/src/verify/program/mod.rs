@@ -1,0 +1,128 @@
+//! Verdicts about general programs: attack, branch and bound, and leaves that `certus_core::proof::program` accepted.
+//!
+//! As for chains (see [`super`]): the search may be wrong by rounding, so a counterexample is replayed in both meanings, and a
+//! domain counts as proved when the checker has derived all its bounds again and accepted it.
+
+mod attack;
+mod checker;
+mod domain;
+mod problem;
+mod search;
+
+use std::sync::atomic::AtomicBool;
+
+use super::{CaseProof, Reason, Report, Settings, Stats, Verdict, worker_threads};
+use crate::program::Program;
+use crate::property::{Evaluate, Property};
+use crate::search::{Budget, Progress};
+use certus_core::proof::{Meaning, Rejection};
+use checker::{Desk, Desktop, Referee};
+use problem::{CaseProblem, Parts};
+use search::{Shared, Worker};
+
+/// Decides `property` for `program`; counterexamples are checked with `network`, which computes the same.
+///
+/// # Panics
+/// If the property's inputs or outputs are not those of both ([`Property::check_against`]).
+pub fn verify_program(
+    program: &Program,
+    network: &dyn Evaluate,
+    property: &Property,
+    settings: &Settings,
+    stop: &AtomicBool,
+    progress: &dyn Progress,
+) -> Report {
+    let expected = (property.inputs, property.outputs);
+    assert_eq!((program.inputs(), program.outputs()), expected, "the property fits");
+    assert_eq!((network.inputs(), network.outputs()), expected, "the property fits");
+    let budget = Budget::new(settings.timeout, stop);
+    let mut stats = Stats::default();
+    let parts = Parts::new(program, network);
+    let verdict = decide_all(&parts, property, settings, &budget, progress, &mut stats);
+    stats.seconds = budget.elapsed().as_secs_f64();
+    Report { verdict, stats }
+}
+
+fn decide_all(
+    parts: &Parts<'_>,
+    property: &Property,
+    settings: &Settings,
+    budget: &Budget<'_>,
+    progress: &dyn Progress,
+    stats: &mut Stats,
+) -> Verdict {
+    let mut proofs = Vec::new();
+    for (index, case) in property.cases.iter().enumerate() {
+        let problem = CaseProblem::new(parts, property, case);
+        match decide(&problem, settings, budget, progress, stats) {
+            Ok(bytes) => proofs.push(CaseProof { cases: vec![index], bytes }),
+            Err(verdict) => return verdict,
+        }
+    }
+    Verdict::Holds(proofs)
+}
+
+/// Decides a case: its proof, or another verdict.
+fn decide(
+    problem: &CaseProblem<'_>,
+    settings: &Settings,
+    budget: &Budget<'_>,
+    progress: &dyn Progress,
+    stats: &mut Stats,
+) -> Result<Vec<u8>, Verdict> {
+    let unchecked = |_| Verdict::Unknown { reason: Reason::Unchecked, lower_bound: None };
+    let shared = Shared::new(problem, settings, budget, progress);
+    let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+    let mut words = Vec::new();
+    let desk = Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, &mut words)
+        .map_err(unchecked)?;
+    let threads = worker_threads(settings);
+    let mut memory = Desktop::default();
+    let referee = Referee::new(&desk, &mut memory).map_err(unchecked)?;
+    let mut first = Worker::new(&shared, referee, 0, threads);
+    if settings.attack {
+        first.attack_root(1);
+    }
+    if shared.verdict().is_none() {
+        let open = first.step(shared.root());
+        if !open.is_empty() && settings.attack {
+            first.attack_root(2);
+        }
+        shared.pool.open(open);
+        first.threads = 1;
+        std::thread::scope(|scope| {
+            for index in 1..threads {
+                let (shared, desk) = (&shared, &desk);
+                scope.spawn(move || {
+                    let mut memory = Desktop::default();
+                    let referee = Referee::new(desk, &mut memory).expect("the first thread's was made");
+                    Worker::new(shared, referee, index, 1).run();
+                });
+            }
+            first.run();
+        });
+    }
+    shared.conclude(&desk, stats)
+}
+
+/// Checks the proof of some cases of `property` about `program` from its bytes, for the meaning `Real`: every lemma and leaf
+/// again, from nothing but splits and claims.
+///
+/// # Errors
+/// [`Rejection`].
+///
+/// # Panics
+/// If the proof names a case that the property does not have.
+pub fn check_program(
+    program: &Program,
+    property: &Property,
+    proof: &CaseProof,
+) -> Result<certus_core::proof::Stats, Rejection> {
+    let case = property.merged(&proof.cases);
+    let parts = Parts::new(program, program);
+    let problem = CaseProblem::new(&parts, property, &case);
+    let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+    let mut words = Vec::new();
+    let desk = Desk::new(parts.tables.program(), &disjuncts, Meaning::Real, &mut words)?;
+    desk.check(&proof.bytes, (&case.region.lower, &case.region.upper))
+}
