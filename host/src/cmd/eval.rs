@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use certus::csv;
 use certus_engine::graph;
+use certus_engine::property::Evaluate;
 
 use super::Error;
 
@@ -22,10 +23,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
-    let chain = graph::load_chain_with(&args.net, args.weights.as_deref())?;
-    for row in csv::read_rows(&args.input, chain.inputs())? {
+    let network = graph::load_model(&args.net, args.weights.as_deref())?;
+    for row in csv::read_rows(&args.input, network.inputs())? {
         // `{:?}` prints the shortest decimal that reads back as the same f32.
-        let outputs: Vec<String> = chain.eval_f32(&row).iter().map(|y| format!("{y:?}")).collect();
+        let outputs: Vec<String> = network.eval_f32(&row).iter().map(|y| format!("{y:?}")).collect();
         writeln!(out, "{}", outputs.join(","))?;
     }
     Ok(ExitCode::SUCCESS)

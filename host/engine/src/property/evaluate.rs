@@ -44,7 +44,7 @@ impl Evaluate for Program {
         self.outputs()
     }
     fn eval_f32(&self, input: &[f32]) -> Vec<f32> {
-        self.eval(input)
+        self.eval_device(input).unwrap_or_else(|_| self.eval(input))
     }
     fn eval_f64(&self, input: &[f64]) -> Vec<f64> {
         self.eval(input)
