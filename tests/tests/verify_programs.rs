@@ -47,7 +47,7 @@ struct Case {
 
 fn draw(seed: u64) -> Option<Case> {
     let mut random = Random::new(seed);
-    let program = if seed % 2 == 0 {
+    let program = if seed.is_multiple_of(2) {
         let steps = 2 + random.below(6);
         random_program(&mut random, steps)
     } else {

@@ -205,7 +205,8 @@ impl<'a, 'c> Worker<'a, 'c> {
     fn bound(&self, region: Region<'_>) -> Option<(f32, Vec<(u16, f32)>)> {
         let problem = self.shared.problem;
         let settings = bounds::Settings {
-            intermediate: Intermediate::Default,
+            // Twice as fast as the default, and hardly looser.
+            intermediate: Intermediate::Intersected,
             threads: self.threads,
             ..bounds::Settings::default()
         };
