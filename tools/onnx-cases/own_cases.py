@@ -138,6 +138,7 @@ def products():
     yield one("all", "Gemm", a.T.copy(), [b.T.copy(), normal(5)], transA=1, transB=1, alpha=0.3, beta=1.7)
     yield one("column_bias", "Gemm", a, [b, normal(3, 1)], alpha=-1.0)
     yield one("left_constant", "Gemm", b, [a, normal(1, 5)], inputs=["c0", "x", "c1"])
+    yield one("one_row", "Gemm", normal(1, 4), [normal(5, 4), normal(5)], transB=1)
     yield one("no_bias", "Gemm", a, [b], versions={11, 13, 21})
 
 
