@@ -66,6 +66,9 @@ fn embed(out: &Path) {
     fs::write(out.join("embedded.rs"), source).expect("OUT_DIR is writable");
     fs::write(out.join("trajectory.rs"), trajectory(&states)).expect("OUT_DIR is writable");
     println!("cargo:rerun-if-changed={}", states.display());
+    let stream = here.join("motion/stream.csv");
+    fs::write(out.join("stream.rs"), trajectory(&stream)).expect("OUT_DIR is writable");
+    println!("cargo:rerun-if-changed={}", stream.display());
 }
 
 /// The states as a Rust expression: the device carries floats, not text.

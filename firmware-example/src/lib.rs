@@ -2,6 +2,10 @@
 #![no_std]
 
 pub mod board;
+pub mod hex;
+#[path = "../motion/motion.rs"]
+pub mod motion;
+pub mod motion_replay;
 pub mod replay;
 pub mod samples;
 // `surrogate`, the module that `certus export` wrote beside the artifact.
@@ -21,3 +25,6 @@ use riscv as _;
 
 /// States of one recorded encounter, `[time, feature]`, raw units (`assets/trajectory.csv`).
 pub static TRAJECTORY: &[[f32; surrogate::INPUTS]] = include!(concat!(env!("OUT_DIR"), "/trajectory.rs"));
+
+/// Test series of the motion data one after the other, `[time, channel]`, raw units (`motion/stream.csv`).
+pub static MOTION_STREAM: &[[f32; motion_replay::CHANNELS]] = include!(concat!(env!("OUT_DIR"), "/stream.rs"));

@@ -2,6 +2,7 @@
 
 pub mod artifacts;
 pub mod naive_lowering;
+pub mod program_artifact;
 pub mod programs;
 pub mod random;
 pub mod random_networks;

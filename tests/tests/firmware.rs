@@ -7,6 +7,11 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "../../firmware-example/motion/motion.rs"]
+#[expect(dead_code, reason = "the monitor that owns its memory is for devices")]
+mod motion;
+#[path = "../../firmware-example/src/motion_replay.rs"]
+mod motion_replay;
 #[path = "../../firmware-example/src/replay.rs"]
 mod replay;
 #[path = "../../firmware-example/src/samples.rs"]
@@ -61,6 +66,83 @@ fn compare_with_host(target: &str, samples: usize) {
     assert_eq!(compared, samples);
     assert_eq!(lines.next(), Some(format!("digest {digest:016x}").as_str()), "{target}");
     assert_eq!(lines.next(), None, "{target}: more lines than samples");
+}
+
+/// The recorded stream, as the firmware embeds it.
+fn motion_stream() -> Vec<[f32; motion_replay::CHANNELS]> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../firmware-example/motion/stream.csv");
+    let text = std::fs::read_to_string(path).expect("the stream lies beside the artifact");
+    let row = |line: &str| {
+        let mut values = line.split(',').map(|v| v.trim().parse().expect("a number"));
+        std::array::from_fn(|_| values.next().expect("six channels"))
+    };
+    text.lines().skip(1).map(row).collect()
+}
+
+/// Windows that a target with software floats computes in reasonable time; all where `CERTUS_ALL_SAMPLES` is set.
+fn soft_float_windows() -> usize {
+    if std::env::var_os("CERTUS_ALL_SAMPLES").is_some() { usize::MAX } else { 12 }
+}
+
+/// Runs the motion network on the host; the words of each window.
+fn motion_on_host(count: usize) -> Vec<[u32; motion_replay::WORDS]> {
+    let view = motion_replay::view().expect("the embedded artifact is accepted");
+    let tables = motion_replay::tables(&view).expect("the module's capacities are right");
+    let mut places = [certus_core::program::Place::default(); motion::SLOTS];
+    let mut memory = [0.0; motion::MEMORY];
+    let mut monitor = motion_replay::monitor(&tables, &mut places, &mut memory).expect("and suffice");
+    let mut all = Vec::new();
+    motion_replay::run(&mut monitor, &motion_stream(), count, |index, words| {
+        assert_eq!(index, all.len());
+        all.push(*words);
+    });
+    all
+}
+
+fn compare_motion_with_host(target: &str, count: usize) {
+    let expected = motion_on_host(count);
+    let samples = expected.len().to_string();
+    let Some(output) = fw(&["motion", "--target", target, "--samples", &samples]) else { return };
+    let text = String::from_utf8(output.stdout).expect("hex is ASCII");
+    let mut lines = text.lines();
+    let mut digest = replay::DIGEST_START;
+    for (index, words) in expected.iter().enumerate() {
+        let line =
+            lines.next().unwrap_or_else(|| panic!("{target}: the firmware stopped before window {index}"));
+        let device: Vec<u32> =
+            line.split(' ').map(|w| u32::from_str_radix(w, 16).expect("a hex word")).collect();
+        assert_eq!(device, words, "{target}: window {index}");
+        digest = replay::digest(digest, words);
+    }
+    assert_eq!(lines.next(), Some(format!("digest {digest:016x}").as_str()), "{target}");
+    assert_eq!(lines.next(), None, "{target}: more lines than windows");
+}
+
+#[test]
+fn a_convolutional_network_on_a_cortex_m4f_equals_the_host_on_every_window() {
+    compare_motion_with_host("thumbv7em-none-eabihf", usize::MAX);
+}
+
+#[test]
+fn a_convolutional_network_in_soft_float_on_armv6m_equals_the_host() {
+    compare_motion_with_host("thumbv6m-none-eabi", soft_float_windows());
+}
+
+#[test]
+fn a_convolutional_network_in_soft_float_on_riscv_equals_the_host() {
+    compare_motion_with_host("riscv32imac-unknown-none-elf", soft_float_windows());
+}
+
+#[test]
+fn the_stream_meets_every_kind_of_decision() {
+    let mut counts = [0usize; 6];
+    let windows = motion_on_host(usize::MAX);
+    windows.iter().for_each(|words| counts[words[motion_replay::WORDS - 2] as usize] += 1);
+    let [unknown, by_region, by_bounds, not_certified, out_of_range, invalid] = counts;
+    assert!(windows.len() >= 1_000 && unknown == 0 && by_region == 0, "{counts:?}");
+    for count in [by_bounds, not_certified, out_of_range, invalid] {
+        assert!(count >= 50, "{counts:?}");
+    }
 }
 
 #[test]

@@ -3,7 +3,8 @@
 
 Input: BasicMotions of the UCR/UEA archive (6 channels of a wrist sensor at 10 Hz, 4 activities), as CSV with lines
 `label,series;series;…`, one comma-separated series of 100 samples for each channel. Output: `motion.onnx`, whose input is a window
-[1, 6, 32] in raw units, and `stream.csv`, test series one after the other, one sample of 6 channels in a row.
+[1, 6, 32] in raw units; `stream.csv`, test series one after the other, one sample of 6 channels in a row; `range.csv` and
+`epsilon.csv` for `certus export`, the same number for all times of a channel.
 
 Network: batch norm (normalises), 5-tap convolution, batch norm, leaky ReLU; a residual block of a depthwise and a pointwise
 convolution with batch norms; max pooling; a convolution with stride 2; average pooling; a dense layer.
@@ -24,6 +25,7 @@ from onnx import TensorProto, helper, numpy_helper
 WINDOW = 32
 NAMES = ["standing", "running", "walking", "badminton"]
 SLOPE = 0.1
+EPSILON = [0.05, 0.05, 0.05, 0.03, 0.03, 0.03]  # accelerometer, gyroscope; raw units
 NOISE = 0.15  # of a channel's standard deviation, added in training
 
 
@@ -96,7 +98,7 @@ def value(box):
     return numpy.array(getattr(box, "_value", box))
 
 
-def train(x, labels, epochs=60, size=64):
+def train(x, labels, epochs=14, size=64):
     random = numpy.random.default_rng(7)
     shapes = {"c1": (12, 6, 5), "dw": (12, 1, 3), "pw": (12, 12, 1), "c2": (16, 12, 3), "w": (4, 16)}
     params = {k: random.normal(size=s) * (2 / numpy.prod(s[1:])) ** 0.5 for k, s in shapes.items()}
@@ -186,7 +188,7 @@ def main():
     train_path, test_path, out = sys.argv[1:4]
     series, labels = read(train_path)
     test_series, test_labels = read(test_path)
-    params, stats = train(*windows(series, labels, 2))
+    params, stats = train(*windows(series, labels, 6))
     for name, s, l in [("train", series, labels), ("test", test_series, test_labels)]:
         x, y = windows(s, l, 4)
         right = numpy.argmax(forward(params, stats, x), axis=1) == y
@@ -200,6 +202,12 @@ def main():
         for i in chosen:
             for t in range(series.shape[2]):
                 file.write(",".join(f"{v:.6f}" for v in test_series[i, :, t]) + "\n")
+    spread = lambda values: ",".join(f"{v:g}" for v in values for _ in range(WINDOW)) + "\n"
+    names = ",".join(f"{c}_{t}" for c in ["acc_x", "acc_y", "acc_z", "gyro_x", "gyro_y", "gyro_z"] for t in range(WINDOW))
+    low, high = series.min(axis=(0, 2)), series.max(axis=(0, 2))
+    for name, rows in [("range", [numpy.floor(1.25 * low), numpy.ceil(1.25 * high)]), ("epsilon", [EPSILON])]:
+        with open(os.path.join(out, name + ".csv"), "w") as file:
+            file.write(names + "\n" + "".join(spread(row) for row in rows))
 
 
 main()

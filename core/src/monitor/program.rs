@@ -152,7 +152,9 @@ impl<'m, 'a: 'm> ProgramMonitorRef<'m, 'a> {
         let planned = build(&view, steps, terms, places, memory)?;
         Ok(Self { view, planned, memory, computed: false })
     }
+}
 
+impl<'a> ProgramMonitorRef<'_, 'a> {
     /// As [`ProgramMonitor::step`].
     pub fn step(&mut self, sample: &[f32]) -> Decision {
         let (decision, computed) = step(&self.view, &self.planned, self.memory, sample);

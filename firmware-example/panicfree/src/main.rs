@@ -128,6 +128,52 @@ fn monitor(view: certus_core::ArtifactView<'static>) {
     }
 }
 
+#[cfg(feature = "program")]
+#[inline(never)]
+fn program() -> Option<()> {
+    use certus_core::artifact::ProgramView;
+    use certus_core::bounds::{Method, program as bounds};
+    use certus_core::monitor::{
+        Order, ProgramMonitor, ProgramMonitorRef, Window, program_memory_len, program_worst_case_ops,
+    };
+    use certus_core::program::{Place, Planned, Program, Slot, Step, Term, forward};
+    fn any<T>() -> &'static mut [T] {
+        black_box::<&'static mut [T]>(&mut [])
+    }
+    let (steps, terms): (&'static [Step<'static>], &'static [Term<'static>]) = (any(), any());
+    let program = Program::new(size(), steps, terms).ok()?;
+    black_box((program.inputs(), program.outputs(), program.slots(), program.output()));
+    program.steps().iter().for_each(|step| program.for_each_input(step, |slot| _ = black_box(slot)));
+    let planned = Planned::new(program, any::<Place>(), memory()).ok()?;
+    black_box((planned.sizes(), forward::forward_memory_len(&planned)));
+    black_box(forward::forward(&planned, numbers(), memory(), memory())).ok();
+    let method = black_box(Method::CrownFull);
+    black_box(bounds::memory_len(&planned, method));
+    black_box(bounds::prepare(&planned, numbers(), numbers(), method, memory())).ok();
+    black_box(bounds::row_lower(&planned, method, numbers(), memory())).ok();
+    black_box(bounds::interval(&planned, Slot(size()), memory()));
+    let view = ProgramView::new_checked(black_box::<&'static [u8]>(&[])).ok()?;
+    black_box((view.inputs(), view.outputs(), view.step_count(), view.term_count(), view.bytes()));
+    view.steps().for_each(|step| _ = black_box(step));
+    view.terms().for_each(|term| _ = black_box(term));
+    black_box((program_memory_len(&view, &planned), program_worst_case_ops(&view, &planned)));
+    if let Ok(mut monitor) = ProgramMonitor::<8, 8, 9, 1024>::new(view) {
+        black_box(monitor.step(numbers()));
+        black_box((monitor.outputs(), monitor.view()));
+    }
+    if let Ok(mut monitor) = ProgramMonitorRef::new(view, any(), any(), any(), memory()) {
+        black_box(monitor.step(numbers()));
+        black_box((monitor.outputs(), monitor.view()));
+    }
+    let order = if flag() { Order::ChannelMajor } else { Order::TimeMajor };
+    let mut window = Window::<64>::new(size(), order)?;
+    black_box(window.push(numbers()));
+    black_box(window.values());
+    window.clear();
+    order.spread(numbers(), memory());
+    Some(())
+}
+
 #[cfg(feature = "proof")]
 #[inline(never)]
 fn proof(network: Network<'_>) {
@@ -176,6 +222,8 @@ extern "C" fn _start() {
         monitor(view);
         black_box(view);
     }
+    #[cfg(feature = "program")]
+    black_box(program());
     #[cfg(feature = "violate")]
     violate();
 }

@@ -4,27 +4,13 @@
 #![no_std]
 #![no_main]
 
-use certus_firmware::{board, entry, replay, surrogate::Monitor};
-use semihosting::experimental::env::args;
+use certus_firmware::{board, entry, hex, replay, surrogate::Monitor};
 use semihosting::io::{Stdout, Write, stdout};
 use static_cell::StaticCell;
 
-/// Samples asked for.
-fn samples() -> Option<usize> {
-    let arguments = args::<128>().ok()?;
-    (&arguments).into_iter().last()?.ok()?.parse().ok()
-}
-
-const LINE: usize = 9 * replay::WORDS;
-
 fn write_line(out: &mut Stdout, words: &[u32; replay::WORDS]) -> bool {
-    let mut line = [b' '; LINE];
-    for (slot, word) in line.chunks_exact_mut(9).zip(words) {
-        for (digit, shift) in slot.iter_mut().zip((0..8).rev()) {
-            *digit = b"0123456789abcdef"[(word >> (4 * shift)) as usize & 15];
-        }
-    }
-    line[LINE - 1] = b'\n';
+    let mut line = [b' '; 9 * replay::WORDS];
+    hex::write(words, &mut line);
     out.write_all(&line).is_ok()
 }
 
@@ -32,7 +18,7 @@ fn write_line(out: &mut Stdout, words: &[u32; replay::WORDS]) -> bool {
 fn main() -> ! {
     static MONITOR: StaticCell<Monitor> = StaticCell::new();
     let Ok(mut out) = stdout() else { board::exit(2) };
-    let Some(samples) = samples() else { board::exit(3) };
+    let Some(samples) = hex::last_argument() else { board::exit(3) };
     let Ok(monitor) = replay::monitor() else { board::exit(1) };
     let (mut digest, mut written) = (replay::DIGEST_START, true);
     replay::run(MONITOR.init(monitor), samples, |_, words| {
