@@ -298,3 +298,87 @@ fn bad_input_is_one_line_and_leaves_nothing_behind() {
     }
     assert_eq!(fs::read_dir(root).expect("temporary directory").count(), before, "a file was left behind");
 }
+
+/// A file of the convolutional example of the firmware.
+fn motion(name: &str) -> PathBuf {
+    asset("../firmware-example/motion").join(name)
+}
+
+/// The windows of the recorded stream, channel after channel, as samples of the network.
+fn write_windows(path: &Path, count: usize) {
+    let stream = fs::read_to_string(motion("stream.csv")).expect("the stream lies beside the artifact");
+    let rows: Vec<Vec<&str>> = stream.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let mut text = (0..192).map(|i| format!("x{i}")).collect::<Vec<_>>().join(",");
+    for rows in rows.windows(32).step_by(37).take(count) {
+        let values = (0..6).flat_map(|channel| rows.iter().map(move |row| row[channel]));
+        text += &format!("\n{}", values.collect::<Vec<_>>().join(","));
+    }
+    fs::write(path, text + "\n").expect("temporary directory");
+}
+
+#[test]
+fn a_convolutional_residual_network_is_exported_checked_inspected_and_monitored() {
+    let directory = tempfile::tempdir().expect("temporary directory");
+    let [artifact, module, windows] =
+        ["motion.crts", "motion.rs", "windows.csv"].map(|n| directory.path().join(n));
+    let (net, range, epsilon) = (motion("motion.onnx"), motion("range.csv"), motion("epsilon.csv"));
+    write_windows(&windows, 20);
+    stdout(&certus(&[
+        "export",
+        text(&net),
+        "--out",
+        text(&artifact),
+        "--rust",
+        text(&module),
+        "--range",
+        text(&range),
+        "--epsilon",
+        text(&epsilon),
+        "--bounds",
+        "crown",
+    ]));
+    let read = |path: &Path| fs::read(path).expect("written");
+    assert!(
+        read(&artifact) == read(&motion("motion.crts")),
+        "the firmware's artifact is not what export writes"
+    );
+    assert_eq!(read(&module), read(&motion("motion.rs")));
+    let check = stdout(&certus(&[
+        "export",
+        "--check",
+        text(&artifact),
+        "--net",
+        text(&net),
+        "--samples",
+        text(&windows),
+    ]));
+    assert!(check.contains("agree bit for bit on 20 samples"), "{check}");
+    let shown = stdout(&certus(&["inspect", text(&artifact)]));
+    for word in ["conv 1x3, 12 groups", "identity + scale", "leaky ReLU", "max", "11134 floats"] {
+        assert!(shown.contains(word), "{shown}");
+    }
+    let json: Value =
+        serde_json::from_str(&stdout(&certus(&["inspect", text(&artifact), "--json"]))).expect("JSON");
+    assert_eq!(json["steps"].as_array().map(Vec::len), Some(16));
+    let said = stdout(&certus(&["monitor", text(&artifact), "--input", text(&windows)]));
+    assert!(
+        said.contains("20 samples") && said.contains("by bounds") && said.contains("0 invalid"),
+        "{said}"
+    );
+    // Another network is told apart, one of another shape refused.
+    let other = certus(&["export", "--check", text(&artifact), "--net", text(&asset("surrogate.onnx"))]);
+    assert_eq!(other.status.code(), Some(2));
+    let message = refusal(&[
+        "export",
+        text(&net),
+        "--out",
+        text(&artifact),
+        "--range",
+        text(&range),
+        "--epsilon",
+        "0.1",
+        "--regions",
+        text(&certificate_file(directory.path(), |_| {})),
+    ]);
+    assert!(message.contains("--regions"), "{message}");
+}

@@ -111,6 +111,26 @@ impl Value {
 /// # Panics
 /// Never: every step fits what it reads.
 pub fn random_program(random: &mut Random, steps: usize) -> Program {
+    random_program_of(random, steps, function)
+}
+
+/// A random program as [`random_program`] gives it, with sigmoid and tanh for half of its functions.
+///
+/// # Panics
+/// Never: every step fits what it reads.
+pub fn random_smooth_program(random: &mut Random, steps: usize) -> Program {
+    random_program_of(random, steps, |random| match random.below(4) {
+        0 => Function::Sigmoid,
+        1 => Function::Tanh,
+        _ => function(random),
+    })
+}
+
+fn random_program_of(
+    random: &mut Random,
+    steps: usize,
+    function: impl Fn(&mut Random) -> Function,
+) -> Program {
     let shape = [1 + random.below(2), 1 + random.below(3), 2 + random.below(4)];
     let mut b = Builder::new(shape.iter().product());
     let mut values = vec![Value { slot: Slot::INPUT, shape }];

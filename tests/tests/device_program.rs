@@ -5,7 +5,7 @@ use certus_core::bounds::{Method, program as bounds};
 use certus_core::program::{forward, plan::Planned};
 use certus_engine::certify::naive::forward_program;
 use certus_engine::program::{Constants, Function, Map, Operation, Program, Slot, ZERO};
-use certus_tests::programs::random_program;
+use certus_tests::programs::{random_program, random_smooth_program};
 use certus_tests::random::Random;
 use num_rational::BigRational;
 use num_traits::{Signed, Zero};
@@ -132,11 +132,20 @@ impl Case {
 }
 
 /// Runs `check` on the device's program, cases and values of many random programs.
-fn for_each_case(count: u64, mut check: impl FnMut(&str, &Program, &Planned<'_>, &Case, &mut Random)) {
+fn for_each_case(count: u64, check: impl FnMut(&str, &Program, &Planned<'_>, &Case, &mut Random)) {
+    for_each_case_of(random_program, count, check);
+}
+
+/// The same with the programs that `draw` gives.
+fn for_each_case_of(
+    draw: fn(&mut Random, usize) -> Program,
+    count: u64,
+    mut check: impl FnMut(&str, &Program, &Planned<'_>, &Case, &mut Random),
+) {
     for seed in 0..count {
         let random = &mut Random::new(seed);
         let steps = 1 + random.below(7);
-        let program = random_program(random, steps);
+        let program = draw(random, steps);
         let tables = program.tables();
         let mut places = Vec::new();
         let planned = tables.plan(&mut places).expect("the device computes every step");
@@ -250,4 +259,30 @@ fn at_a_point_the_bounds_are_off_by_rounding_only() {
             );
         }
     });
+}
+
+/// Sigmoid and tanh have no rational values: `Real` is computed in `f64`, whose rounding is allowed for.
+#[test]
+fn rows_of_programs_with_sigmoid_and_tanh_lie_above_their_bounds() {
+    let mut close = 0usize;
+    for_each_case_of(random_smooth_program, 400, |name, program, planned, case, random| {
+        let row: Vec<f32> = (0..program.outputs()).map(|_| random.between(-2.0, 2.0)).collect();
+        let product = |y: &[f64]| y.iter().zip(&row).map(|(y, c)| y * f64::from(*c)).sum::<f64>();
+        for method in [Method::Ibp, Method::Crown, Method::CrownFull] {
+            let mut memory = vec![f32::NAN; bounds::memory_len(planned, method)];
+            bounds::prepare(planned, &case.lower, &case.upper, method, &mut memory).expect(name);
+            let bound = f64::from(bounds::row_lower(planned, method, &row, &mut memory).expect(name));
+            for x in &case.points {
+                let values = program.eval_all(&x.iter().map(|x| f64::from(*x)).collect::<Vec<_>>());
+                let scale = values.iter().flatten().map(|v| v.abs()).fold(1.0, f64::max);
+                let real = product(values.last().expect("an output"));
+                assert!(bound <= real + 1e-11 * scale, "{name}, {method:?}: Real");
+                let device = forward_program(program, x).expect("a device program").pop().expect("an output");
+                let device = product(&device.iter().map(|y| f64::from(*y)).collect::<Vec<_>>());
+                assert!(bound <= device + 1e-11 * scale, "{name}, {method:?}: F32");
+                close += usize::from(case.lower == case.upper && real - bound < 1e-4 * scale);
+            }
+        }
+    });
+    assert!(close > 3_000, "only {close} bounds at a point are close to the value");
 }

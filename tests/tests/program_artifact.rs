@@ -47,7 +47,7 @@ fn the_owner_of_its_memory_computes_what_the_contract_says() {
         assert_eq!(bits(monitor.outputs()), bits(&plain));
         assert_eq!(decision.class, Some(u16::from(plain[1] > plain[0])));
     }
-    let short = ProgramMonitor::<'_, 12, 16, 17, 512>::new(view).err();
+    let short = ProgramMonitor::<'_, 11, 16, 17, 512>::new(view).err();
     assert_eq!(short, Some(MonitorError::Tables { steps: view.step_count(), terms: view.term_count() }));
     let slots = ProgramMonitor::<'_, 16, 16, 12, 512>::new(view).err();
     assert!(matches!(slots, Some(MonitorError::Tables { .. })), "{slots:?}");

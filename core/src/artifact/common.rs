@@ -23,6 +23,8 @@ pub(crate) struct Common<'a> {
 
 impl<'a> Common<'a> {
     /// Checks the sections of `envelope` against a network of `inputs` inputs and `outputs` outputs.
+    // Inlined: the parts would pass through the stack twice.
+    #[inline(always)]
     pub(super) fn new_checked(
         envelope: Envelope<'a>,
         inputs: usize,

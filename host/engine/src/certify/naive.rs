@@ -165,6 +165,9 @@ fn function(f: Function, x: f32) -> f32 {
         Function::Clip { upper, .. } if x > upper => upper,
         Function::Clip { .. } => x,
         Function::Abs => x.abs(),
+        // One stated sequence of roundings, which has no second writing.
+        Function::Sigmoid => certus_core::elementary::sigmoid_f32(x),
+        Function::Tanh => certus_core::elementary::tanh_f32(x),
         _ => f32::NAN,
     }
 }
