@@ -4,15 +4,16 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
+use crate::device::ProgramKernel;
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Claim, Frame, Layout, LeafBytes, Lemma, Memory, Plain, Problem, Row, Split,
+    Adaptive, Bounds, Checker, Claim, Frame, Layout, LeafBytes, Lemma, Memory, Problem, Row, Split,
     TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 
 /// Rows bounded together by the checker.
-const LANES: usize = 32;
+const LANES: usize = 64;
 
 /// What divides a domain in two: `x ≤ value`, then `x ≥ value`.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -115,6 +116,7 @@ fn write_leaf(claims: &[LeafClaim], bytes: &mut Vec<u8>) {
 pub struct Desk<'a> {
     problem: Problem<'a>,
     layout: Layout<'a>,
+    kernel: ProgramKernel,
 }
 
 impl<'a> Desk<'a> {
@@ -126,11 +128,12 @@ impl<'a> Desk<'a> {
         program: certus_core::program::Program<'a>,
         disjuncts: &'a [&'a [Row<'a>]],
         meaning: Meaning,
+        kernel: &ProgramKernel,
         words: &'a mut Vec<usize>,
     ) -> Result<Self, Rejection> {
         words.resize(Layout::words(&program), 0);
         let layout = Layout::new(&program, words)?;
-        Ok(Self { problem: Problem { program, disjuncts, meaning }, layout })
+        Ok(Self { problem: Problem { program, disjuncts, meaning }, layout, kernel: kernel.clone() })
     }
 }
 
@@ -144,7 +147,8 @@ pub struct Desktop {
 
 /// One thread's checker.
 pub struct Referee<'a> {
-    checker: Checker<'a, Plain>,
+    checker: Checker<'a, ProgramKernel>,
+    layout: &'a Layout<'a>,
     bounds: &'a mut [f64],
     margins: Vec<f64>,
 }
@@ -159,9 +163,9 @@ impl<'a> Referee<'a> {
         memory.index.resize(desk.layout.index_len(LANES), 0);
         memory.bounds.resize(desk.layout.bounds_len(), 0.0);
         let lent = Memory { floats: &mut memory.floats, index: &mut memory.index, lanes: LANES };
-        let checker = Checker::new(&desk.problem, &desk.layout, Plain, lent)?;
+        let checker = Checker::new(&desk.problem, &desk.layout, desk.kernel.clone(), lent)?;
         let margins = vec![0.0; desk.problem.disjuncts.len()];
-        Ok(Self { checker, bounds: &mut memory.bounds, margins })
+        Ok(Self { checker, layout: &desk.layout, bounds: &mut memory.bounds, margins })
     }
 
     /// Whether the checker, from the box and the splits alone, accepts that the claims refute every disjunct.
@@ -170,7 +174,7 @@ impl<'a> Referee<'a> {
             claims.iter().map(|c| c.beta.iter().flat_map(|b| b.to_le_bytes()).collect()).collect();
         let claims: Vec<Claim<'_>> =
             claims.iter().zip(&betas).map(|(c, beta)| Claim { row: c.row, alpha: &c.alpha, beta }).collect();
-        let mut bounds = Bounds::new(self.bounds);
+        let mut bounds = Bounds::new(self.layout, self.bounds);
         match self.checker.derive(None, region, splits, &Adaptive, &mut bounds) {
             Ok(_) => self.checker.check_leaf(&bounds, region, splits, &claims, &mut self.margins).is_ok(),
             Err(_) => false,
@@ -273,7 +277,7 @@ impl Desk<'_> {
         let disjuncts = self.problem.disjuncts.len();
         let (mut claims, mut margins) = (vec![Claim::default(); disjuncts], vec![0.0; disjuncts]);
         let mut floats: Vec<Vec<f64>> = vec![vec![0.0; self.layout.bounds_len()]; LEVELS];
-        let mut levels: Vec<Bounds<'_>> = floats.iter_mut().map(|f| Bounds::new(f)).collect();
+        let mut levels: Vec<Bounds<'_>> = floats.iter_mut().map(|f| Bounds::new(&self.layout, f)).collect();
         let tree = TreeMemory {
             frames: &mut frames,
             splits: &mut splits,

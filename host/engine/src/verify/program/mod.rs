@@ -74,8 +74,14 @@ fn decide(
     let shared = Shared::new(problem, settings, budget, progress);
     let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
     let mut words = Vec::new();
-    let desk = Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, &mut words)
-        .map_err(unchecked)?;
+    let desk = Desk::new(
+        problem.parts.tables.program(),
+        &disjuncts,
+        settings.meaning,
+        &problem.parts.kernel,
+        &mut words,
+    )
+    .map_err(unchecked)?;
     let threads = worker_threads(settings);
     let mut memory = Desktop::default();
     let referee = Referee::new(&desk, &mut memory).map_err(unchecked)?;
@@ -123,6 +129,6 @@ pub fn check_program(
     let problem = CaseProblem::new(&parts, property, &case);
     let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
     let mut words = Vec::new();
-    let desk = Desk::new(parts.tables.program(), &disjuncts, Meaning::Real, &mut words)?;
+    let desk = Desk::new(parts.tables.program(), &disjuncts, Meaning::Real, &parts.kernel, &mut words)?;
     desk.check(&proof.bytes, (&case.region.lower, &case.region.upper))
 }

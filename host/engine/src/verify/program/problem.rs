@@ -1,6 +1,7 @@
 //! One case of a property about a program, in the forms that search, attack and checker read.
 
 use crate::bounds::program::{Prepared, Spec};
+use crate::device::ProgramKernel;
 use crate::program::{Program, Tables};
 use crate::property::{Case, Evaluate, Property, Row};
 use certus_core::proof::program as proof;
@@ -13,12 +14,16 @@ pub struct Parts<'p> {
     pub net: Prepared,
     /// Its form for the checker.
     pub tables: Tables<'p>,
+    /// Its weights for the checker.
+    pub kernel: ProgramKernel,
 }
 
 impl<'p> Parts<'p> {
     /// Packs `program`; witnesses are evaluated by `network`.
     pub fn new(program: &'p Program, network: &'p dyn Evaluate) -> Self {
-        Self { network, net: Prepared::new(program), tables: program.tables() }
+        let tables = program.tables();
+        let kernel = ProgramKernel::new(&tables.program());
+        Self { network, net: Prepared::new(program), tables, kernel }
     }
 }
 
