@@ -265,7 +265,7 @@ impl<K: Kernel> Checker<'_, K> {
         for slot in operands.into_iter().flatten() {
             let Some((first, only)) = self.layout.relaxed(slot) else { continue };
             if first == index && rows_help(program, slot) {
-                self.tighten(slot, only.then_some(index), total, slopes, bounds)?;
+                self.tighten((slot, only.then_some(index)), total, splits, slopes, bounds)?;
                 let (from, to) = (self.layout.offset(slot), self.layout.offset(Slot(slot.0 + 1)));
                 let lower = bounds.lower.get(from..to).ok_or(Rejection::Shape)?;
                 let upper = bounds.upper.get(from..to).ok_or(Rejection::Shape)?;
@@ -280,9 +280,9 @@ impl<K: Kernel> Checker<'_, K> {
     /// Tightens the elements of `slot` by rows, as many at once as there are lanes.
     fn tighten(
         &mut self,
-        slot: Slot,
-        reader: Option<usize>,
+        (slot, reader): (Slot, Option<usize>),
         total: f64,
+        splits: &[Split],
         slopes: &impl Slopes,
         bounds: &mut Bounds<'_>,
     ) -> Result<(), Rejection> {
@@ -303,7 +303,9 @@ impl<K: Kernel> Checker<'_, K> {
             let mut used = 0;
             while element < program.size(slot) && used + 2 <= self.rows.lanes {
                 let (l, u) = view.interval(slot, element)?;
-                if needed(program, reader, l, u) {
+                // A split neuron too: rows may find that nothing is left of it.
+                let split = splits.iter().any(|s| s.slot == slot && to_usize(s.element) == element);
+                if needed(program, reader, l, u) || (split && l < u) {
                     for upper in [false, true] {
                         used += usize::from(self.load(&view, (slot, element, upper), slopes, used)?);
                     }
