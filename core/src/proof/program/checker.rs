@@ -214,6 +214,9 @@ impl<'a, K: Kernel> Checker<'a, K> {
         if !boxed {
             return Err(Rejection::Shape);
         }
+        if splits.len() > super::SPLITS_MAX {
+            return Err(Rejection::Depth);
+        }
         let fits = |s: &Split| {
             s.slot.0 > 0 && s.point.is_finite() && crate::program::to_usize(s.element) < program.size(s.slot)
         };

@@ -200,7 +200,8 @@ impl<K: Kernel> Checker<'_, K> {
             State::Derived { splits, .. } => (splits, false),
         };
         let ends = region.0.iter().zip(region.1).zip(parent.lower.iter().zip(parent.upper.iter()));
-        let inside = parent.lower.len() >= self.layout.elements()
+        let inside = parent.lower.len() == self.layout.elements()
+            && parent.lines.len() == self.layout.lines_len()
             && ends.into_iter().all(|((l, u), (from, to))| from <= l && u <= to);
         if !inside {
             return Err(Rejection::Shape);

@@ -4,6 +4,9 @@ use super::super::{Factors, Rejection};
 use super::lines;
 use crate::program::{Function, Map, Operation, Program, Slot, Step};
 
+/// Most splits of computed values on a path: each is a term in a sum of coefficients.
+pub const SPLITS_MAX: usize = 4096;
+
 /// No step.
 const NONE: usize = usize::MAX;
 
@@ -122,7 +125,7 @@ impl<'m> Layout<'m> {
             kept,
             rows,
             width,
-            factors: Factors::of_terms(4 * count + 64),
+            factors: Factors::of_terms(4 * count + SPLITS_MAX + 64),
         })
     }
 

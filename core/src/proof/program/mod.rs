@@ -24,7 +24,7 @@
 //! # Rounding
 //! Round to nearest binary64, `u = 2⁻⁵³`, any order of summation, products fused or not. A lane carries `V` and `D ≥ 0`, its
 //! bound is `V − D`. Let `g ≥ γ_K`, `K` above four times the number of terms of all sums of the program together ([`Layout`]
-//! counts them), and `m ≥ |x|` an element's mass.
+//! counts them) and [`SPLITS_MAX`], and `m ≥ |x|` an element's mass.
 //! * A coefficient on an element is a sum of terms from every step that reads it. Each term `τ` passes its product, the
 //!   sums of its own step and those over steps: at most `K` roundings. So the sum is off by at most `Σ g|τ|`, and the row by
 //!   at most `g|τ|m` for each term. Whoever adds a term charges at least `g|τ|m` to `D`; nothing is charged later.
@@ -91,7 +91,7 @@ mod tree;
 pub use checker::{Bounds, Checker, Memory};
 pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
 pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, lanes};
-pub use layout::Layout;
+pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;
 pub use lines::slope_range;
 pub use tree::{Frame, LeafBytes, Lemma, TreeMemory, Visitor, walk};
