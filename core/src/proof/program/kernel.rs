@@ -108,7 +108,8 @@ pub mod lanes {
     }
 
     /// A coefficient on `f(z)` becomes one on `z`: `free` is the slope of the free side (the lower line of a convex `f`, the
-    /// upper of a concave), the chord that of the other. What the line misses at the ends and at 0 enters `D`.
+    /// upper of a concave), the chord that of the other. What the line misses at the ends and at 0 enters `D` (the chord misses as
+    /// much at both ends, but for rounding).
     #[inline(always)]
     pub fn kink(a: &mut [f64], free: &[f64], deduct: &mut [f64], kink: Kink) {
         let Kink { lower, upper, negative, positive, chord, error, error_chosen } = kink;
