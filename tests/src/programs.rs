@@ -19,11 +19,12 @@ fn weights(random: &mut Random, len: usize) -> Vec<f32> {
     (0..len).map(|_| weight(random)).collect()
 }
 
-/// Constants, at times with errors of a few units in the last place.
+/// Constants, at times with errors: of a few units in the last place, or of a thousandth, beside which no other slack hides.
 fn constants(random: &mut Random, len: usize) -> Constants {
     let values = weights(random, len);
     let folded = random.below(2) == 0;
-    let error = folded.then(|| values.iter().map(|v| v.abs() * random.between(0.0, 4e-7)).collect());
+    let most = if random.below(2) == 0 { 4e-7 } else { 2e-3 };
+    let error = folded.then(|| values.iter().map(|v| v.abs() * random.between(0.0, most)).collect());
     Constants { values, error }
 }
 
