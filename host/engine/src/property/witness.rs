@@ -221,7 +221,7 @@ mod tests {
         let (big, small) = (1.0f32, f32::EPSILON / 4.0);
         let wide = |assert: &str| {
             let mut p = property(assert);
-            p.cases[0].region.witness_upper = vec![2.0, 2.0];
+            (p.cases[0].region.witness_upper, p.cases[0].region.upper) = (vec![2.0, 2.0], vec![2.0, 2.0]);
             p
         };
         let x = [big, small];
@@ -234,7 +234,7 @@ mod tests {
     fn both_meanings_have_to_satisfy_the_same_disjunct() {
         // At (1, ε/4) the sum is 1 in f32 and above in f64: each meaning satisfies one disjunct, none both.
         let mut p = property("(or (<= Y_0 1) (> Y_0 1))");
-        p.cases[0].region.witness_upper = vec![2.0, 2.0];
+        (p.cases[0].region.witness_upper, p.cases[0].region.upper) = (vec![2.0, 2.0], vec![2.0, 2.0]);
         assert_eq!(p.cases[0].disjuncts.len(), 2);
         assert!(check_witness(&chain(), &p, &[1.0, f32::EPSILON / 4.0]).is_none());
         assert!(check_witness(&chain(), &p, &[1.0, 0.5]).is_some());

@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use crate::device::ProgramKernel;
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Claim, Frame, Layout, LeafBytes, Lemma, Memory, Problem, Row, Split,
-    TreeMemory, Visitor, walk,
+    Adaptive, Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, LeafBytes, Lemma, Memory, Problem, Row,
+    Split, TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 
@@ -166,6 +166,15 @@ impl<'a> Referee<'a> {
         let checker = Checker::new(&desk.problem, &desk.layout, desk.kernel.clone(), lent)?;
         let margins = vec![0.0; desk.problem.disjuncts.len()];
         Ok(Self { checker, layout: &desk.layout, bounds: &mut memory.bounds, margins })
+    }
+
+    /// Bounds of every value on a box by intervals.
+    ///
+    /// # Errors
+    /// [`Rejection`].
+    pub fn bound(&mut self, region: Box64<'_>) -> Result<bool, Rejection> {
+        let mut bounds = Bounds::new(self.layout, self.bounds);
+        self.checker.derive(None, region, &[], &IntervalsOnly, &mut bounds)
     }
 
     /// Whether the checker, from the box and the splits alone, accepts that the claims refute every disjunct.

@@ -12,6 +12,7 @@ mod search;
 use std::sync::atomic::AtomicBool;
 
 use super::{CaseProof, Reason, Report, Settings, Stats, Verdict, worker_threads};
+use crate::device::ProgramKernel;
 use crate::program::Program;
 use crate::property::{Evaluate, Property};
 use crate::search::{Budget, Progress};
@@ -131,4 +132,19 @@ pub fn check_program(
     let mut words = Vec::new();
     let desk = Desk::new(parts.tables.program(), &disjuncts, Meaning::Real, &parts.kernel, &mut words)?;
     desk.check(&proof.bytes, (&case.region.lower, &case.region.upper))
+}
+
+/// Whether the checker bounds every step of `program` in the meaning `Real`, where its operands lie in the functions' domains.
+pub fn is_provable(program: &Program) -> bool {
+    let tables = program.tables();
+    let mut words = Vec::new();
+    let Ok(desk) =
+        Desk::new(tables.program(), &[], Meaning::Real, &ProgramKernel::new(&tables.program()), &mut words)
+    else {
+        return false;
+    };
+    let mut memory = Desktop::default();
+    let Ok(mut referee) = Referee::new(&desk, &mut memory) else { return false };
+    let n = program.inputs();
+    !matches!(referee.bound((&vec![0.25; n], &vec![0.5; n])), Err(Rejection::Unsupported { .. }))
 }
