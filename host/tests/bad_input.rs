@@ -7,7 +7,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::Command;
 
-use certus_engine::graph::onnx::{AttributeProto, GraphProto, NodeProto, OnnxModel, StringEntry};
+use certus_engine::graph::onnx::{AttributeProto, GraphProto, OnnxModel, StringEntry};
 use certus_engine::{Chain, OwnedAffine, OwnedLayer, graph};
 
 const PROPERTY: &str = "(declare-const X_0 Real)
