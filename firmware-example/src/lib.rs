@@ -27,4 +27,5 @@ use riscv as _;
 pub static TRAJECTORY: &[[f32; surrogate::INPUTS]] = include!(concat!(env!("OUT_DIR"), "/trajectory.rs"));
 
 /// Test series of the motion data one after the other, `[time, channel]`, raw units (`motion/stream.csv`).
-pub static MOTION_STREAM: &[[f32; motion_replay::CHANNELS]] = include!(concat!(env!("OUT_DIR"), "/stream.rs"));
+pub static MOTION_STREAM: &[[f32; motion_replay::CHANNELS]] =
+    include!(concat!(env!("OUT_DIR"), "/stream.rs"));

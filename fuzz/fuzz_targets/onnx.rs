@@ -3,7 +3,7 @@
 #![no_main]
 
 use certus_engine::graph::{Network, parse_onnx_bytes, to_onnx};
-use certus_engine::{OwnedAffine, Chain};
+use certus_engine::{Chain, OwnedAffine};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -34,7 +34,10 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn check_lowered(lowered: &Lowered) {
     let composition = &lowered.composition;
-    assert_eq!((composition.inputs, composition.outputs()), (lowered.property.inputs, lowered.property.outputs));
+    assert_eq!(
+        (composition.inputs, composition.outputs()),
+        (lowered.property.inputs, lowered.property.outputs)
+    );
     let used = composition.parts.iter().flat_map(|p| &p.inputs).chain(&composition.passed);
     assert!(used.into_iter().all(|i| *i < composition.inputs));
     check(&lowered.property);

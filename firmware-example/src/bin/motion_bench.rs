@@ -23,7 +23,13 @@ fn report(counter: &board::Counter, name: &str, mut work: impl FnMut()) {
 }
 
 /// Bounds every row `output 0 − output j` on the box.
-fn bound_rows(planned: &Planned<'_>, lower: &[f32], upper: &[f32], method: Method, memory: &mut [f32]) -> bool {
+fn bound_rows(
+    planned: &Planned<'_>,
+    lower: &[f32],
+    upper: &[f32],
+    method: Method,
+    memory: &mut [f32],
+) -> bool {
     let mut proved = bounds::prepare(planned, lower, upper, method, memory).is_ok();
     for other in 1..OUTPUTS {
         let mut row = [0.0; OUTPUTS];
@@ -74,7 +80,9 @@ fn main() -> ! {
             report(&counter, name, || ok &= bound_rows(&planned, &lower, &upper, method, memory));
         }
         let worst = program_worst_case_ops(&view, &planned);
-        for (stage, ops) in [("inference", worst.inference), ("bounds", worst.bounds), ("step", worst.total())] {
+        for (stage, ops) in
+            [("inference", worst.inference), ("bounds", worst.bounds), ("step", worst.total())]
+        {
             println!("motion_{stage}.worst_case_multiply_adds {}", ops.multiply_adds);
             println!("motion_{stage}.worst_case_elements {}", ops.elements);
         }
