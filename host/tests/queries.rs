@@ -160,6 +160,28 @@ fn capabilities_answer_in_the_form_of_the_standard() {
     assert!(stdout(&here, &["supports", "--onnx-operators"]).lines().any(|l| l == "Relu"));
     let json: serde_json::Value = serde_json::from_str(&stdout(&here, &["capabilities", "--json"])).unwrap();
     assert_eq!(json["arithmetic-complexity-theories"], serde_json::json!(["BND", "COUT", "LIN"]));
-    assert!(stdout(&here, &["capabilities"]).contains("hidden-node-theories: NH\n"));
+    assert!(stdout(&here, &["capabilities"]).contains("hidden-node-theories: H\n"));
     assert!(refusal(&here, &["supports"]).contains("--onnx-opset-versions"));
+}
+
+/// Normalised inputs lie within a few units of 0, so the second layer's values lie far from 1000.
+const HIDDEN: &str = "(vnnlib-version <2.0>)
+(declare-network net
+  (declare-input S Real [1,5]) (declare-hidden H Real [1,40] \"pre1\") (declare-output A Real [1,5]))
+(assert (and (>= S[0,0] 1500) (<= S[0,0] 1600) (>= S[0,1] 0.02) (<= S[0,1] 0.03)))
+(assert (and (>= S[0,2] 3.04) (<= S[0,2] 3.05) (>= S[0,3] 35) (<= S[0,3] 36) (>= S[0,4] 40) (<= S[0,4] 41)))
+";
+
+#[test]
+fn constraints_on_hidden_values_are_decided() {
+    let folder = tempfile::tempdir().unwrap();
+    let net = format!("net={}", root().join("assets/surrogate.onnx").canonicalize().unwrap().display());
+    let verdict = |assertion: &str| {
+        fs::write(folder.path().join("h.vnnlib"), format!("{HIDDEN}(assert {assertion})\n")).unwrap();
+        let text = stdout(folder.path(), &["verify", "h.vnnlib", "--network", &net]);
+        text.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(verdict("(>= H[0,0] 1000)"), "unsat");
+    // The values on the way to an output are constrained together with it.
+    assert_eq!(verdict("(and (>= H[0,0] -1000) (>= A[0,4] A[0,3]))"), "sat");
 }

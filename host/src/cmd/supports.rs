@@ -78,8 +78,7 @@ impl Capabilities {
             onnx_element_types: ElementType::ALL.iter().map(ToString::to_string).collect(),
             onnx_operators: OPERATORS.iter().map(|o| o.name).collect(),
             vnnlib_versions: ["2.0", "2.1"],
-            // Hidden nodes are read and checked; chains of layers cannot give their values.
-            hidden_node_theories: vec!["NH"],
+            hidden_node_theories: vec!["H"],
             multiple_input_output_theories: vec!["SIO"],
             multiple_network_theories: vec!["SNET", "MENET", "MINET", "MNET"],
             multiple_node_comparison_theories: vec!["SNC", "MNC"],
