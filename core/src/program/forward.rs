@@ -3,7 +3,7 @@
 //! As for [`crate::infer`], the order is part of the contract; host and device agree bit for bit.
 //!
 //! * affine: `total = bias`, or +0 without one; then for each term in order, for each block of the output's row
-//!   (see the table of [`super::rows`]): `s = 0`, `s = s + w·x` in order, `total = total + s`. A scale's block is
+//!   (see the table in `rows.rs`): `s = 0`, `s = s + w·x` in order, `total = total + s`. A scale's block is
 //!   the product `scale·x` itself, an identity's the operand itself. Product and sum round separately.
 //! * ReLU: `if z < 0 { 0 } else { z }`. Leaky ReLU: `if z < 0 { slope·z } else { z }`.
 //! * clip: `if z < lower { lower } else if z > upper { upper } else { z }`. Absolute value: the sign bit cleared.
