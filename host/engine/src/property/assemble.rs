@@ -280,14 +280,13 @@ impl<'a> Builder<'a> {
             region.lower.push(lower.value.floor_f64());
             region.upper.push(upper.value.ceil_f64());
             let ends = (lower.value.ceil_f32(lower.strict), upper.value.floor_f32(upper.strict));
-            let (first, last) = match (region.lower.last(), region.upper.last()) {
-                // No `f32` lies between the decimals: a device reads them as the nearest one.
-                (Some(l), Some(u)) if ends.0 > ends.1 && !lower.strict && !upper.strict => {
-                    let nearest = (0.5 * l + 0.5 * u) as f32;
-                    (nearest, nearest)
-                }
-                _ => ends,
+            let nearest = match (region.lower.last(), region.upper.last()) {
+                (Some(l), Some(u)) => (0.5 * l + 0.5 * u) as f32,
+                _ => f32::NAN,
             };
+            // No `f32` lies between the decimals: a device reads them as the nearest one.
+            let between = ends.0 > ends.1 && !lower.strict && !upper.strict && nearest.is_finite();
+            let (first, last) = if between { (nearest, nearest) } else { ends };
             region.witness_lower.push(first);
             region.witness_upper.push(last);
         }

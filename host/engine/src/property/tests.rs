@@ -63,6 +63,11 @@ fn decimals_with_no_float_between_them_are_witnessed_by_the_nearest() {
     let region = &property.cases[0].region;
     assert_eq!((region.witness_lower[0], region.witness_upper[0]), (0.1f32, 0.1f32));
     assert!(region.contains(&[0.1, 0.0]) && !region.contains(&[0.1f32.next_down(), 0.0]));
+    // What no float is near to has no witness.
+    let huge = "(declare-const X_0 Real)(declare-const Y_0 Real)(assert (<= X_0 1e300))(assert (>= X_0 1e300))(assert (<= Y_0 0.1))";
+    let huge = parse_vnnlib_str(huge).unwrap();
+    let region = &huge.cases[0].region;
+    assert!(region.witness_lower[0] > region.witness_upper[0]);
     // Strict bounds leave nothing between them.
     let empty = parse("(assert (< X_0 0.1))(assert (> X_0 0.09999999999))(assert (<= Y_0 0.1))");
     let region = &empty.cases[0].region;
