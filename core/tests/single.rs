@@ -92,8 +92,10 @@ fn sampled_floats_are_within_the_stated_errors() {
     check(251);
 }
 
+/// All floats, which takes minutes: `cargo test --release -p certus-core --test single -- --ignored`. The test above takes every
+/// 251st block.
 #[test]
-#[ignore = "minutes: all floats"]
+#[ignore = "takes minutes: all floats; run with `cargo test --release -p certus-core --test single -- --ignored`"]
 fn exhaustive() {
     check(1);
 }

@@ -184,4 +184,12 @@ fn constraints_on_hidden_values_are_decided() {
     assert_eq!(verdict("(>= H[0,0] 1000)"), "unsat");
     // The values on the way to an output are constrained together with it.
     assert_eq!(verdict("(and (>= H[0,0] -1000) (>= A[0,4] A[0,3]))"), "sat");
+    // In `float32` nothing is proved of such a network, but a counterexample is one.
+    let float32 = HIDDEN.replace("Real", "float32");
+    let verdict = |assertion: &str| {
+        fs::write(folder.path().join("f.vnnlib"), format!("{float32}(assert {assertion})\n")).unwrap();
+        stdout(folder.path(), &["verify", "f.vnnlib", "--network", &net]).lines().next().unwrap().to_owned()
+    };
+    assert_eq!(verdict("(>= H[0,0] 1000)"), "unknown");
+    assert_eq!(verdict("(>= H[0,0] -1000)"), "sat");
 }

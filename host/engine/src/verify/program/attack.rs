@@ -8,6 +8,7 @@
 use super::problem::CaseProblem;
 use crate::bounds::program::Points;
 use crate::property::{Witness, check_witness};
+use crate::search::Budget;
 use crate::verify::attack::PointBox;
 
 /// Strides as shares of the box's width, from the first step to the last, in geometric progression.
@@ -60,6 +61,17 @@ impl<'a> Attacker<'a> {
             self.stride(region, share);
         }
         None
+    }
+
+    /// Attacks every disjunct from random points of the whole box of witnesses, `rounds` times.
+    pub fn descend_root(&mut self, rounds: usize, steps: usize, budget: &Budget<'_>) -> Option<Witness> {
+        let region = &self.problem.case.region;
+        if region.witness_lower.iter().zip(&region.witness_upper).any(|(l, u)| l > u) {
+            return None;
+        }
+        let points = PointBox { lower: &region.witness_lower, upper: &region.witness_upper };
+        let stop = || budget.is_spent();
+        (0..rounds).find_map(|_| if stop() { None } else { self.descend(points, steps, stop) })
     }
 
     /// The gradient of the row that lane 0 attacks at `point`, `[inputs]`.

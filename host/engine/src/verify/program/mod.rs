@@ -16,10 +16,11 @@ use crate::device::ProgramKernel;
 use crate::program::Program;
 use crate::property::{Evaluate, Property};
 use crate::search::{Budget, Progress};
+use attack::Attacker;
 use certus_core::proof::{Meaning, Rejection};
 use checker::{Desk, Desktop, Referee};
 use problem::{CaseProblem, Parts};
-use search::{Shared, Worker};
+use search::{ATTACK_LANES, ATTACK_STEPS, Shared, Worker};
 
 /// Decides `property` for `program`; counterexamples are checked with `network`, which computes the same.
 ///
@@ -71,21 +72,16 @@ fn decide(
     progress: &dyn Progress,
     stats: &mut Stats,
 ) -> Result<Vec<u8>, Verdict> {
-    let unchecked = |_| Verdict::Unknown { reason: Reason::Unchecked, lower_bound: None };
-    let shared = Shared::new(problem, settings, budget, progress);
     let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
-    let mut words = Vec::new();
-    let desk = Desk::new(
-        problem.parts.tables.program(),
-        &disjuncts,
-        settings.meaning,
-        &problem.parts.kernel,
-        &mut words,
-    )
-    .map_err(unchecked)?;
+    let (mut words, mut memory) = (Vec::new(), Desktop::default());
+    let kernel = &problem.parts.kernel;
+    let desk = Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, kernel, &mut words);
+    let Ok(desk) = desk else { return Err(attack_alone(problem, settings, budget)) };
+    let Ok(referee) = Referee::new(&desk, &mut memory) else {
+        return Err(attack_alone(problem, settings, budget));
+    };
+    let shared = Shared::new(problem, settings, budget, progress);
     let threads = worker_threads(settings);
-    let mut memory = Desktop::default();
-    let referee = Referee::new(&desk, &mut memory).map_err(unchecked)?;
     let mut first = Worker::new(&shared, referee, 0, threads);
     if settings.attack {
         first.attack_root(1);
@@ -110,6 +106,13 @@ fn decide(
         });
     }
     shared.conclude(&desk, stats)
+}
+
+/// What can be said where nothing can be proved: a counterexample, if the attack finds one.
+fn attack_alone(problem: &CaseProblem<'_>, settings: &Settings, budget: &Budget<'_>) -> Verdict {
+    let mut attacker = Attacker::new(problem, ATTACK_LANES, settings.seed);
+    let found = if settings.attack { attacker.descend_root(8, ATTACK_STEPS, budget) } else { None };
+    found.map_or(Verdict::Unknown { reason: Reason::Unchecked, lower_bound: None }, Verdict::Violated)
 }
 
 /// Checks the proof of some cases of `property` about `program` from its bytes, for the meaning `Real`: every lemma and leaf

@@ -14,9 +14,9 @@ use crate::verify::attack::PointBox;
 use crate::verify::{Reason, Settings, Stats, Verdict};
 
 /// Points attacked together.
-const ATTACK_LANES: usize = 32;
+pub const ATTACK_LANES: usize = 32;
 /// Steps of an attack on the whole box.
-const ATTACK_STEPS: usize = 40;
+pub const ATTACK_STEPS: usize = 40;
 /// Steps of an attack on a domain.
 const DOMAIN_STEPS: usize = 6;
 /// One domain in this many is attacked.
@@ -212,7 +212,8 @@ impl<'a, 'c> Worker<'a, 'c> {
         };
         let found = bounds::bound(&problem.parts.net, region, &problem.spec, &settings, self.shared.stop());
         let rows = match found {
-            Ok(found) => found.rows,
+            // A NaN says nothing of its row.
+            Ok(found) => found.rows.iter().map(|b| if b.is_nan() { f32::NEG_INFINITY } else { *b }).collect(),
             Err(BoundError::Stopped) => return None,
             // An operand's bounds leave a function's domain, or memory is short: nothing is known.
             Err(_) => vec![f32::NEG_INFINITY; problem.spec.bias.len()],
@@ -238,16 +239,7 @@ impl<'a, 'c> Worker<'a, 'c> {
 
     /// Attacks the whole box; ends the search if that finds a counterexample.
     pub fn attack_root(&mut self, rounds: usize) -> bool {
-        let region = &self.shared.problem.case.region;
-        if region.witness_lower.iter().zip(&region.witness_upper).any(|(l, u)| l > u) {
-            return false;
-        }
-        let points = PointBox { lower: &region.witness_lower, upper: &region.witness_upper };
-        let budget = self.shared.budget;
-        let found = (0..rounds).find_map(|_| {
-            let stop = || budget.is_spent();
-            if stop() { None } else { self.attacker.descend(points, ATTACK_STEPS, stop) }
-        });
+        let found = self.attacker.descend_root(rounds, ATTACK_STEPS, self.shared.budget);
         found.is_some_and(|witness| {
             self.shared.end(Verdict::Violated(witness));
             true
