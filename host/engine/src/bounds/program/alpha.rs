@@ -9,8 +9,11 @@
 //!
 //! Source: Xu et al. 2021 (arXiv:2011.13824); Adam with decaying rate. The adjoint without a tape of operations and the last iterations are ours.
 
+use std::collections::BTreeMap;
+
 use super::LANES;
 use super::backward::{End, Known, Worker};
+use super::batch::{Alphas, RowSlopes, SlotSlopes, first_bytes, share_byte};
 use super::crown::{
     Bounds, Domain, Intermediate, Job, Settings, Spec, Stop, blocks_of, both_signs, spec_block,
 };
@@ -63,6 +66,19 @@ pub fn climb(
     climb: &Climb,
     stop: Stop<'_>,
 ) -> Result<Bounds, BoundError> {
+    climb_noting(net, domain, spec, settings, climb, stop, None)
+}
+
+/// As [`climb`], noting with which slopes each bound was found.
+pub(super) fn climb_noting(
+    net: &Prepared,
+    domain: Domain<'_>,
+    spec: &Spec,
+    settings: &Settings,
+    climb: &Climb,
+    stop: Stop<'_>,
+    notes: Option<&mut Notes>,
+) -> Result<Bounds, BoundError> {
     let memory = Memory::new(settings.memory_limit);
     let job = Job { net, settings, stop, memory: &memory };
     let (known, complete) = job.intermediate(domain)?;
@@ -76,6 +92,7 @@ pub fn climb(
     }
     let mut complete = bounds.complete;
     let mut ascent = Ascent::new(&job, known, spec, bounds, climb);
+    ascent.notes = notes;
     match ascent.run(climb) {
         Ok(()) => {}
         Err(BoundError::Stopped | BoundError::Memory { .. }) => complete = false,
@@ -113,6 +130,54 @@ pub(super) struct Ascent<'a, 'r> {
     pub(super) rows: Vec<Block>,
     /// Derivatives of the objective by the ends of each interval.
     by_ends: Vec<Vec<[f32; 2]>>,
+    notes: Option<&'a mut Notes>,
+}
+
+/// With which slopes the tightest bounds were found so far; what is not here had adaptive ones.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
+    /// Slot and element; of its lower, of its upper bound.
+    neurons: BTreeMap<(usize, u32), [Alphas; 2]>,
+    rows: BTreeMap<u32, Alphas>,
+    /// First claim byte of the step that gives each slot.
+    first: Vec<usize>,
+}
+
+impl Notes {
+    /// The slopes in lane `r` of the last pass.
+    fn column(&mut self, net: &Prepared, block: &Block, r: usize) -> Alphas {
+        if self.first.is_empty() {
+            self.first = first_bytes(net);
+        }
+        let mut alphas = Alphas::default();
+        let lanes = block.bounds.len();
+        for (at, slopes) in block.tape.slopes.iter().enumerate() {
+            let (Some(slopes), Some(support)) = (slopes, &block.tape.supports[at]) else { continue };
+            // Other functions keep their lines of least area, and other maxima and products have none.
+            let one_byte = self.first[at + 1] - self.first[at] == net.sizes[at];
+            for (i, row) in slopes.rows.iter().enumerate().filter(|_| one_byte) {
+                alphas.places.push(self.first[at] as u32 + support.live[*row as usize]);
+                alphas.shares.push(share_byte(slopes.alpha[i * lanes + r]));
+            }
+        }
+        alphas
+    }
+
+    /// All of them.
+    pub(super) fn into_rows(self, rows: usize) -> RowSlopes {
+        let mut slots: Vec<SlotSlopes> = Vec::new();
+        for ((slot, element), both) in self.neurons {
+            if slots.last().is_none_or(|s| s.slot != slot) {
+                slots.push(SlotSlopes { slot, ..SlotSlopes::default() });
+            }
+            let last = slots.last_mut().expect("just pushed");
+            last.elements.push(element);
+            last.rows.push(both);
+        }
+        let mut by_row = self.rows;
+        let rows = (0..rows as u32).map(|row| by_row.remove(&row).unwrap_or_default()).collect();
+        RowSlopes { slots, rows }
+    }
 }
 
 impl<'a, 'r> Ascent<'a, 'r> {
@@ -144,7 +209,7 @@ impl<'a, 'r> Ascent<'a, 'r> {
         let all: Vec<u32> = (0..spec.bias.len() as u32).collect();
         let rows = all.chunks(LANES).map(|rows| block(net.output, rows, padded_lanes(rows.len()))).collect();
         let by_ends = known.intervals.iter().map(|i| vec![[0.0; 2]; i.lower.len()]).collect();
-        Self { job, spec, tightest: first.slots, known, best: first.rows, inner, rows, by_ends }
+        Self { job, spec, tightest: first.slots, known, best: first.rows, inner, rows, by_ends, notes: None }
     }
 
     fn run(&mut self, climb: &Climb) -> Result<(), BoundError> {
@@ -212,6 +277,13 @@ impl<'a, 'r> Ascent<'a, 'r> {
                 let (l, u) = (block.bounds[2 * r], -block.bounds[2 * r + 1]);
                 // Rounding may cross the ends of a tiny interval.
                 (now.lower[j], now.upper[j]) = (l.min(u), l.max(u));
+                if let Some(notes) = &mut self.notes {
+                    let tighter = [now.lower[j] > best.lower[j], now.upper[j] < best.upper[j]];
+                    for side in (0..2).filter(|side| tighter[*side]) {
+                        let column = notes.column(self.known.net, block, 2 * r + side);
+                        notes.neurons.entry((slot, j as u32)).or_default()[side] = column;
+                    }
+                }
                 let (l, u) = (best.lower[j].max(now.lower[j]), best.upper[j].min(now.upper[j]));
                 (best.lower[j], best.upper[j]) = (l.min(u), l.max(u));
             }
@@ -225,8 +297,12 @@ impl<'a, 'r> Ascent<'a, 'r> {
             known.backward(block.slot, rows, End::Tape(&mut block.tape), worker, &mut block.bounds)
         })?;
         for block in &self.rows {
-            for (row, bound) in block.starts.iter().zip(&block.bounds) {
+            for (r, (row, bound)) in block.starts.iter().zip(&block.bounds).enumerate() {
                 let best = &mut self.best[*row as usize];
+                if let Some(notes) = self.notes.as_mut().filter(|_| *bound > *best) {
+                    let column = notes.column(self.known.net, block, r);
+                    notes.rows.insert(*row, column);
+                }
                 *best = best.max(*bound);
             }
         }

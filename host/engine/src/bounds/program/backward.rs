@@ -31,6 +31,8 @@ pub(super) struct Known<'a> {
     pub(super) empty: bool,
     /// Whether interval arithmetic was tighter than some backward row.
     pub(super) cut: bool,
+    /// Whether intervals begin with a parent's, so that rows only tighten.
+    pub(super) inherited: bool,
     /// Per slot that a nonlinear step gives.
     pub(super) relaxed: Vec<Option<Relaxation>>,
     /// The neurons of each slot that may be something else than 0.

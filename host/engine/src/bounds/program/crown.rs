@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::backward::{End, Known, Worker};
-use super::interval::{self, Interval};
+use super::interval::{self, Interval, ROUNDING};
 use super::lines::{self, Relaxation};
 use super::memory::{BoundError, Memory};
 use super::prepare::{Node, Prepared};
@@ -248,8 +248,33 @@ impl<'a> Job<'a> {
     where
         'a: 'r,
     {
+        self.intermediate_from(domain, None)
+    }
+
+    /// As [`Self::intermediate`], never looser than `parent`, the bounds of all slots of a domain around this one: what neither the box
+    /// nor a clip changes is the parent's, the rest is bounded again and intersected with it.
+    pub(super) fn intermediate_below<'r>(
+        &self,
+        domain: Domain<'r>,
+        parent: &[Interval],
+    ) -> Result<(Known<'r>, bool), BoundError>
+    where
+        'a: 'r,
+    {
+        self.intermediate_from(domain, Some(parent))
+    }
+
+    fn intermediate_from<'r>(
+        &self,
+        domain: Domain<'r>,
+        parent: Option<&[Interval]>,
+    ) -> Result<(Known<'r>, bool), BoundError>
+    where
+        'a: 'r,
+    {
         let region = domain.region;
         let net = self.net;
+        assert!(parent.is_none_or(|p| p.len() == net.nodes.len()), "bounds of all slots");
         assert!(
             region.lower.len() == net.inputs() && region.upper.len() == net.inputs(),
             "a region of the inputs"
@@ -260,10 +285,12 @@ impl<'a> Job<'a> {
             intervals: vec![Interval { lower: region.lower.to_vec(), upper: region.upper.to_vec() }],
             empty: false,
             cut: false,
+            inherited: parent.is_some(),
             relaxed: vec![None],
             alive: vec![Arc::new(Support::all(net.inputs()))],
         };
         let mut complete = true;
+        let mut changed = parent.is_none_or(|p| p[0].lower != region.lower || p[0].upper != region.upper);
         for (slot, node) in net.nodes.iter().enumerate().skip(1) {
             let relaxation = match node {
                 Node::Elementwise { input, function } => {
@@ -273,10 +300,33 @@ impl<'a> Job<'a> {
                 Node::Product(_) => Some(Relaxation::Product),
                 _ => None,
             };
-            let interval = interval::step(&net.names[slot], node, net.sizes[slot], &known.intervals)?;
+            let mut interval = match parent {
+                Some(parent) if !changed => parent[slot].clone(),
+                _ => interval::step(&net.names[slot], node, net.sizes[slot], &known.intervals)?,
+            };
+            if let Some(parent) = parent.filter(|_| changed)
+                && !interval.intersect(&parent[slot])
+            {
+                known.empty = true;
+                break;
+            }
             known.alive.push(lines::alive(node, relaxation.as_ref(), net.sizes[slot]));
             known.relaxed.push(relaxation);
             known.intervals.push(interval);
+            if parent.is_some() {
+                // First what the splits say, so that split neurons are decided.
+                let before = (!changed).then(|| known.intervals[slot].clone());
+                if !known.clip(slot, domain.clips) {
+                    known.empty = true;
+                    break;
+                }
+                let moved = before.is_some_and(|b| b != known.intervals[slot]);
+                if changed && net.relaxed[slot] && !net.exact[slot] {
+                    complete &= self.tighten(&mut known, slot);
+                }
+                changed |= moved;
+                continue;
+            }
             if net.relaxed[slot] && !net.exact[slot] {
                 complete &= self.tighten(&mut known, slot);
             }
@@ -311,7 +361,7 @@ impl<'a> Job<'a> {
             for (r, j) in starts.iter().enumerate() {
                 let (below, above) = (c[2 * r], -c[2 * r + 1]);
                 let (l, u) = (&mut interval.lower[*j as usize], &mut interval.upper[*j as usize]);
-                if self.settings.intermediate == Intermediate::Reference {
+                if self.settings.intermediate == Intermediate::Reference && !known.inherited {
                     (*l, *u) = (below, above);
                 } else {
                     cut |= *l > below || *u < above;
@@ -395,9 +445,6 @@ impl<'a> Job<'a> {
         });
     }
 }
-
-/// Share of an interval's width by which rounding may have moved an end.
-const ROUNDING: f32 = 1e-5;
 
 impl Known<'_> {
     /// Intersects the intervals of a slot with what else is known; false if one is empty by more than rounding can explain.

@@ -4,6 +4,9 @@ use super::prepare::{Dense, Linear, Node, PackedConv, Product};
 use crate::relax::{RelaxError, image_into, product_image};
 use certus_kernels::lanes::dot_interval;
 
+/// Share of an interval's width by which rounding may have moved an end.
+pub(super) const ROUNDING: f32 = 1e-5;
+
 /// Bounds of the elements of one slot, `[size]` each.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
@@ -17,6 +20,19 @@ impl Interval {
     /// `[lower, upper]` of element `j`.
     pub(super) fn at(&self, j: usize) -> [f32; 2] {
         [self.lower[j], self.upper[j]]
+    }
+
+    /// Intersects it with another; false if that is empty by more than rounding can explain.
+    pub(super) fn intersect(&mut self, other: &Self) -> bool {
+        let ends = self.lower.iter_mut().zip(&mut self.upper).zip(other.lower.iter().zip(&other.upper));
+        for ((l, u), (other_l, other_u)) in ends {
+            let cut = (l.max(*other_l), u.min(*other_u));
+            if cut.0 > cut.1 + ROUNDING * (cut.0.abs() + cut.1.abs() + (*u - *l) + (other_u - other_l)) {
+                return false;
+            }
+            (*l, *u) = (cut.0.min(cut.1), cut.0.max(cut.1));
+        }
+        true
     }
 
     fn from_pairs(pairs: impl Iterator<Item = (f32, f32)>) -> Self {

@@ -12,6 +12,7 @@
 
 mod alpha;
 mod backward;
+pub mod batch;
 mod conv;
 mod crown;
 mod interval;
