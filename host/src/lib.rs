@@ -5,6 +5,7 @@ pub use certus_learn as learn;
 
 pub mod csv;
 pub mod interrupt;
+pub mod machine;
 pub mod output;
 pub mod progress;
 pub mod quickstart;

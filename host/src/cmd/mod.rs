@@ -134,6 +134,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// This program could not be started again for one instance or in the background.
+    #[error("cannot start another process of this program: {0}")]
+    Process(io::Error),
     /// A list of instances, or of results, that cannot be read.
     #[error("{path}: {problem}")]
     List {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use certus::{interrupt, output};
+use certus::{interrupt, machine, output};
 use certus_engine::graph;
 use certus_engine::property::{Lowered, Problem, PropertyError, Query, Specification, load_specification};
 use certus_engine::search::{Progress, Silent, Snapshot};
@@ -35,6 +35,9 @@ pub struct Args {
     /// Print the result as JSON after the verdict's line.
     #[arg(long)]
     json: bool,
+    /// No live view and no remarks on standard error.
+    #[arg(long)]
+    quiet: bool,
     /// Where to write the counterexample of a `sat` answer: in the VNN-COMP format, for a query as it is printed.
     #[arg(long, value_name = "FILE")]
     witness: Option<PathBuf>,
@@ -86,6 +89,7 @@ struct Json<'a> {
     proof_bytes: Option<usize>,
     lower_bound: Option<f32>,
     reason: Option<&'a str>,
+    peak_bytes: Option<u64>,
     input: Option<&'a [f32]>,
     output: Option<&'a [f32]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -171,7 +175,7 @@ fn verify_with_file(
     }
     let model = graph::load_model(file, args.weights.as_deref())?;
     let instance = Instance::new(lowered, vec![model]).map_err(|e| e.in_file(path))?;
-    let report = search(&instance, settings);
+    let report = search(args, &instance, settings);
     if let (Verdict::Violated(witness), Some(path)) = (&report.verdict, &args.witness) {
         let shown = network_witness(&instance, witness);
         output::write_atomic(path, shown.to_string().as_bytes())?;
@@ -184,7 +188,7 @@ fn verify_with_file(
     } else {
         writeln!(out, "{}", word(&report.verdict))?;
     }
-    if !args.json {
+    if !args.json && !args.quiet {
         describe(&report);
     }
     Ok(ExitCode::SUCCESS)
@@ -229,7 +233,7 @@ fn verify_query(
     };
     let settings = Settings { meaning: query.element.meaning(), ..settings };
     let instance = Instance::new(lowered, chains).map_err(in_file)?;
-    let report = search(&instance, &settings);
+    let report = search(args, &instance, &settings);
     let verdict = query_word(&report.verdict);
     let assignment = match &report.verdict {
         Verdict::Violated(witness) => Some(Assignment::new(query, instance.composition(), witness)),
@@ -248,13 +252,15 @@ fn verify_query(
         if let (Some(assignment), None) = (&assignment, &args.serialise_assignments) {
             write!(out, "{assignment}")?;
         }
-        describe(&report);
+        if !args.quiet {
+            describe(&report);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn search(instance: &Instance, settings: &Settings) -> Report {
-    let live = std::io::stderr().is_terminal();
+fn search(args: &Args, instance: &Instance, settings: &Settings) -> Report {
+    let live = std::io::stderr().is_terminal() && !args.quiet && !args.json;
     let progress: &dyn Progress = if live { &Line } else { &Silent };
     let report = instance.verify(settings, interrupt::stop_flag(), progress);
     if live {
@@ -280,7 +286,8 @@ fn describe(report: &Report) {
     eprintln!("{detail}; {} domains in {:.3} s", s.domains, s.seconds);
 }
 
-fn reason_text(reason: Reason) -> &'static str {
+/// Why there is no verdict, in words.
+pub fn reason_text(reason: Reason) -> &'static str {
     match reason {
         Reason::Timeout => "time is up",
         Reason::Stopped => "interrupted",
@@ -313,6 +320,7 @@ fn json(verdict: &str, report: &Report, assignment: Option<&Assignment>) -> Stri
         proof_bytes,
         lower_bound,
         reason,
+        peak_bytes: machine::peak_bytes(),
         input,
         output,
         assignment,

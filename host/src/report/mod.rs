@@ -4,6 +4,7 @@
 //! are made by [`chart`], [`bars`] and [`map`] from plain numbers; none of them knows a network.
 
 pub mod bars;
+pub mod cactus;
 pub mod chart;
 pub mod map;
 pub mod markup;
