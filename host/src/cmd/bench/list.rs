@@ -66,7 +66,7 @@ pub fn read_instances(path: &Path) -> Result<Vec<Instance>, Error> {
         let instance: Instance = record
             .deserialize(Some(&header))
             .map_err(|_| bad(line, "timeout_s and best_s have to be numbers or empty"))?;
-        if !(instance.timeout_s() > 0.0) {
+        if instance.timeout_s() <= 0.0 || instance.timeout_s().is_nan() {
             return Err(bad(line, "timeout_s is no positive number"));
         }
         if instance.onnx.is_empty() || instance.vnnlib.is_empty() {

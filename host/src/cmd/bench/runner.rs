@@ -37,6 +37,11 @@ fn interrupted() -> bool {
     interrupt::stop_flag().load(Ordering::Relaxed)
 }
 
+/// No clock says more than microseconds.
+fn to_microseconds(seconds: f64) -> f64 {
+    (seconds * 1e6).round() / 1e6
+}
+
 impl Runner {
     /// What becomes of an instance within `limit`; `None` if the run was interrupted.
     pub fn run(&self, instance: &Instance, limit: Duration) -> Option<Record> {
@@ -54,10 +59,8 @@ impl Runner {
         if interrupted() && !record.is_solved() {
             return None;
         }
-        // No clock says more than microseconds.
-        let rounded = |s: f64| (s * 1e6).round() * 1e-6;
-        record.seconds = rounded(record.seconds);
-        record.cpu_seconds = record.cpu_seconds.map(rounded);
+        record.seconds = to_microseconds(record.seconds);
+        record.cpu_seconds = record.cpu_seconds.map(to_microseconds);
         record.timeout_s = Some(limit.as_secs_f64());
         record.mode = if self.process.is_some() { "process" } else { "inside" }.into();
         record.date = machine::now_utc();
