@@ -141,6 +141,15 @@ struct Entry {
 }
 
 impl<'p> Lemma<'p> {
+    /// The lemma that `bytes` are, after the step's first byte.
+    ///
+    /// # Errors
+    /// [`Rejection`] if they are not exactly one for a program of so many slots.
+    pub fn new(bytes: &'p [u8], layout: &'p Layout<'p>, slots: usize) -> Result<Self, Rejection> {
+        let (lemma, length) = Self::parse(bytes, layout, slots)?;
+        if length == bytes.len() { Ok(lemma) } else { Err(Rejection::Length) }
+    }
+
     /// Checks the lemma that `bytes` begin with; also returns its length.
     fn parse(bytes: &'p [u8], layout: &'p Layout<'p>, slots: usize) -> Result<(Self, usize), Rejection> {
         let mut reader = Reader { bytes, at: 0 };

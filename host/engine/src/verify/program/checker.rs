@@ -1,116 +1,25 @@
-//! The engine's hand on the checker of programs: memory, the tree that becomes the proof, and which leaves were accepted.
+//! The engine's hand on the checker of programs: memory, lemmas and leaves under a deadline, and which of them were accepted.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
+use super::tree::{LeafClaim, LemmaBytes};
+use crate::bounds::program::{Interval, Stop};
 use crate::device::ProgramKernel;
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, LeafBytes, Lemma, Memory, Problem, Row,
-    Split, TreeMemory, Visitor, walk,
+    Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, LeafBytes, Lemma, Memory, Problem, Row, Slopes,
+    Split, Start, TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
+use certus_kernels::LANE_MULTIPLE;
 
-/// Rows bounded together by the checker.
+/// Rows of a lemma bounded together by the checker.
 const LANES: usize = 64;
 
-/// What divides a domain in two: `x ≤ value`, then `x ≥ value`.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Cut {
-    /// Coordinate of the input.
-    pub coordinate: u32,
-    /// Where.
-    pub value: f64,
-}
-
-/// How a leaf refutes a disjunct; see [`Claim`].
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct LeafClaim {
-    /// Row of the disjunct.
-    pub row: u16,
-    /// Slopes, or empty for the adaptive rules.
-    pub alpha: Vec<u8>,
-    /// Multipliers, one per split of the path, or empty.
-    pub beta: Vec<f32>,
-}
-
-/// The leaves that the checker accepted and the splits above them; node 0 is the root.
-pub struct Tree {
-    nodes: Mutex<Vec<Node>>,
-}
-
-enum Node {
-    Open,
-    Split { cut: Cut, first: u32 },
-    Leaf(Vec<LeafClaim>),
-}
-
-impl Default for Tree {
-    fn default() -> Self {
-        Self { nodes: Mutex::new(vec![Node::Open]) }
-    }
-}
-
-impl Tree {
-    /// Splits an open node; returns its two halves.
-    pub fn split(&self, node: u32, cut: Cut) -> (u32, u32) {
-        let mut nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
-        let first = nodes.len() as u32;
-        nodes.extend([Node::Open, Node::Open]);
-        nodes[node as usize] = Node::Split { cut, first };
-        (first, first + 1)
-    }
-
-    /// Marks an open node as proved.
-    pub fn prove(&self, node: u32, claims: Vec<LeafClaim>) {
-        let mut nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
-        nodes[node as usize] = Node::Leaf(claims);
-    }
-
-    /// The proof's bytes, as `certus_core::proof::program` reads them, or `None` while a node is open. Each leaf has its own lemma.
-    pub fn to_bytes(&self) -> Option<Vec<u8>> {
-        let nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
-        let mut bytes = Vec::with_capacity(nodes.len() * 8);
-        let mut stack = vec![0u32];
-        while let Some(node) = stack.pop() {
-            match &nodes[node as usize] {
-                Node::Open => return None,
-                Node::Split { cut, first } => {
-                    write_cut(*cut, &mut bytes);
-                    stack.extend([first + 1, *first]);
-                }
-                Node::Leaf(claims) => {
-                    // Rows with adaptive slopes for every value that needs them.
-                    bytes.extend([LEMMA, 1, 0, 0]);
-                    write_leaf(claims, &mut bytes);
-                }
-            }
-        }
-        Some(bytes)
-    }
-}
-
-/// First bytes of steps.
-const INPUT: u8 = 17;
-const LEAF: u8 = 19;
-const LEMMA: u8 = 20;
-
-fn write_cut(cut: Cut, bytes: &mut Vec<u8>) {
-    bytes.push(INPUT);
-    bytes.extend(cut.coordinate.to_le_bytes());
-    bytes.extend(cut.value.to_le_bytes());
-}
-
-fn write_leaf(claims: &[LeafClaim], bytes: &mut Vec<u8>) {
-    bytes.push(LEAF);
-    for claim in claims {
-        bytes.extend(claim.row.to_le_bytes());
-        bytes.push(u8::from(!claim.alpha.is_empty()) | (u8::from(!claim.beta.is_empty()) << 1));
-        bytes.extend(&claim.alpha);
-        claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
-    }
-}
+/// A box, `[inputs]` each.
+pub type Box64<'a> = (&'a [f64], &'a [f64]);
 
 /// The checker's problem of a case, and the tables that one checker per thread reads.
 pub struct Desk<'a> {
@@ -135,20 +44,40 @@ impl<'a> Desk<'a> {
         let layout = Layout::new(&program, words)?;
         Ok(Self { problem: Problem { program, disjuncts, meaning }, layout, kernel: kernel.clone() })
     }
+
+    /// Bounds of every slot in `f32`, rounded outward; `None` before they are derived or where no input is left.
+    pub fn intervals(&self, bounds: &Bounds<'_>) -> Option<Vec<Interval>> {
+        let interval = |slot: usize| {
+            let (lower, upper) = bounds.slot(&self.layout, Slot(slot))?;
+            let (lower, upper) = crate::verify::rounded_box(lower, upper);
+            Some(Interval { lower, upper })
+        };
+        (0..self.problem.program.slots()).map(interval).collect()
+    }
+
+    /// Bounds to be derived, in `memory`.
+    pub fn bounds<'m>(&self, memory: &'m mut Vec<f64>) -> Bounds<'m> {
+        memory.resize(self.layout.bounds_len(), 0.0);
+        Bounds::new(&self.layout, memory)
+    }
 }
 
 /// Memory of one thread's checker.
 #[derive(Default)]
 pub struct Desktop {
-    floats: Vec<f64>,
-    index: Vec<u32>,
+    floats: [Vec<f64>; 2],
+    index: [Vec<u32>; 2],
     bounds: Vec<f64>,
 }
 
 /// One thread's checker.
 pub struct Referee<'a> {
-    checker: Checker<'a, ProgramKernel>,
+    /// With many lanes, for the rows of lemmas.
+    lemmas: Checker<'a, ProgramKernel>,
+    /// With as many lanes as there are disjuncts.
+    leaves: Checker<'a, ProgramKernel>,
     layout: &'a Layout<'a>,
+    slots: usize,
     bounds: &'a mut [f64],
     margins: Vec<f64>,
 }
@@ -159,13 +88,25 @@ impl<'a> Referee<'a> {
     /// # Errors
     /// [`Rejection::Unsupported`] if the checker does not take the problem.
     pub fn new(desk: &'a Desk<'a>, memory: &'a mut Desktop) -> Result<Self, Rejection> {
-        memory.floats.resize(desk.layout.memory_len(LANES), 0.0);
-        memory.index.resize(desk.layout.index_len(LANES), 0);
+        let disjuncts = desk.problem.disjuncts.len();
+        let few = disjuncts.next_multiple_of(LANE_MULTIPLE).clamp(LANE_MULTIPLE, LANES);
+        let [wide, narrow] = &mut memory.floats;
+        let [wide_index, narrow_index] = &mut memory.index;
+        let checker = |floats: &'a mut Vec<f64>, index: &'a mut Vec<u32>, lanes: usize| {
+            floats.resize(desk.layout.memory_len(lanes), 0.0);
+            index.resize(desk.layout.index_len(lanes), 0);
+            let lent = Memory { floats, index, lanes };
+            Checker::new(&desk.problem, &desk.layout, desk.kernel.clone(), lent)
+        };
         memory.bounds.resize(desk.layout.bounds_len(), 0.0);
-        let lent = Memory { floats: &mut memory.floats, index: &mut memory.index, lanes: LANES };
-        let checker = Checker::new(&desk.problem, &desk.layout, desk.kernel.clone(), lent)?;
-        let margins = vec![0.0; desk.problem.disjuncts.len()];
-        Ok(Self { checker, layout: &desk.layout, bounds: &mut memory.bounds, margins })
+        Ok(Self {
+            lemmas: checker(wide, wide_index, LANES)?,
+            leaves: checker(narrow, narrow_index, few)?,
+            layout: &desk.layout,
+            slots: desk.problem.program.slots(),
+            bounds: &mut memory.bounds,
+            margins: vec![0.0; disjuncts],
+        })
     }
 
     /// Bounds of every value on a box by intervals.
@@ -174,34 +115,100 @@ impl<'a> Referee<'a> {
     /// [`Rejection`].
     pub fn bound(&mut self, region: Box64<'_>) -> Result<bool, Rejection> {
         let mut bounds = Bounds::new(self.layout, self.bounds);
-        self.checker.derive(None, region, &[], &IntervalsOnly, &mut bounds)
+        self.lemmas.derive(None, region, &[], &IntervalsOnly, &mut bounds)
     }
 
-    /// Whether the checker, from the box and the splits alone, accepts that the claims refute every disjunct.
-    pub fn accept(&mut self, region: (&[f64], &[f64]), splits: &[Split], claims: &[LeafClaim]) -> bool {
+    /// Derives `lemma` into `bounds`; false if that fails or time is up.
+    pub fn derive(
+        &mut self,
+        above: Option<&Bounds<'_>>,
+        (region, splits): (Box64<'_>, &[Split]),
+        lemma: &LemmaBytes,
+        bounds: &mut Bounds<'_>,
+        stop: Stop<'_>,
+    ) -> bool {
+        derive(&mut self.lemmas, (self.layout, self.slots), above, (region, splits), lemma, bounds, stop)
+    }
+
+    /// Whether the checker accepts that the claims refute every disjunct on the box cut by the splits: from bounds derived above
+    /// and, if there is one, the lemma of the leaf itself.
+    ///
+    /// # Errors
+    /// [`Rejection`]; [`Rejection::Length`] if time is up.
+    pub fn accept(
+        &mut self,
+        above: Option<&Bounds<'_>>,
+        (region, splits): (Box64<'_>, &[Split]),
+        lemma: Option<&LemmaBytes>,
+        claims: &[LeafClaim],
+        stop: Stop<'_>,
+    ) -> Result<(), Rejection> {
         let betas: Vec<Vec<u8>> =
             claims.iter().map(|c| c.beta.iter().flat_map(|b| b.to_le_bytes()).collect()).collect();
         let claims: Vec<Claim<'_>> =
             claims.iter().zip(&betas).map(|(c, beta)| Claim { row: c.row, alpha: &c.alpha, beta }).collect();
+        let Some(lemma) = lemma else {
+            let bounds = above.ok_or(Rejection::Shape)?;
+            return self.leaves.check_leaf(bounds, region, splits, &claims, &mut self.margins).map(|_| ());
+        };
         let mut bounds = Bounds::new(self.layout, self.bounds);
-        match self.checker.derive(None, region, splits, &Adaptive, &mut bounds) {
-            Ok(_) => self.checker.check_leaf(&bounds, region, splits, &claims, &mut self.margins).is_ok(),
-            Err(_) => false,
+        let domain = (region, splits);
+        let program = (self.layout, self.slots);
+        if !derive(&mut self.lemmas, program, above, domain, lemma, &mut bounds, stop) {
+            return Err(Rejection::Length);
         }
+        self.leaves.check_leaf(&bounds, region, splits, &claims, &mut self.margins).map(|_| ())
+    }
+
+    /// Margins of the disjuncts in the leaf last asked about; NaN where none was computed.
+    pub fn margins(&self) -> &[f64] {
+        &self.margins
+    }
+}
+
+fn derive(
+    checker: &mut Checker<'_, ProgramKernel>,
+    (layout, slots): (&Layout<'_>, usize),
+    above: Option<&Bounds<'_>>,
+    (region, splits): (Box64<'_>, &[Split]),
+    lemma: &LemmaBytes,
+    bounds: &mut Bounds<'_>,
+    stop: Stop<'_>,
+) -> bool {
+    let Ok(lemma) = Lemma::new(lemma, layout, slots) else { return false };
+    let slopes = Until { lemma, stop };
+    // Rows that were skipped at the end of time are not what the proof will say.
+    checker.derive(above, region, splits, &slopes, bounds).is_ok() && !stop.now()
+}
+
+/// A lemma without rows once it is time to stop.
+struct Until<'l> {
+    lemma: Lemma<'l>,
+    stop: Stop<'l>,
+}
+
+impl Slopes for Until<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.lemma.bytes()
+    }
+
+    fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {
+        if self.stop.now() { Start::Skip } else { self.lemma.start(slot, element, upper) }
     }
 }
 
 /// Deepest tree.
-const DEPTH: usize = 4096;
+pub const DEPTH: usize = 4096;
 
 const NO_SPLIT: Split = Split { slot: Slot(1), element: 0, point: 0.0, above: false };
 
-type Box64<'a> = (&'a [f64], &'a [f64]);
+/// A fingerprint under two secret keys.
+type Fingerprint = (u64, u64);
 
-/// The leaves that were accepted, by fingerprints of box, splits and claims under two secret keys.
+/// The leaves that were accepted, by fingerprints of box, splits, lemmas above and claims.
 pub struct Accepted {
     keys: [RandomState; 2],
-    seen: Mutex<HashSet<(u64, u64)>>,
+    seen: Mutex<HashSet<Fingerprint>>,
 }
 
 impl Default for Accepted {
@@ -211,46 +218,75 @@ impl Default for Accepted {
 }
 
 impl Accepted {
-    fn fingerprint(&self, (lower, upper): Box64<'_>, splits: &[Split], claims: &[LeafClaim]) -> (u64, u64) {
-        let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-        let splits: Vec<_> =
-            splits.iter().map(|s| (s.slot.0, s.element, s.point.to_bits(), s.above)).collect();
-        let claims: Vec<_> = claims
-            .iter()
-            .map(|c| (c.row, &c.alpha, c.beta.iter().map(|b| b.to_bits()).collect::<Vec<_>>()))
-            .collect();
-        let all = (bits(lower), bits(upper), splits, claims);
-        (self.keys[0].hash_one(&all), self.keys[1].hash_one(&all))
+    fn of(&self, content: impl std::hash::Hash) -> Fingerprint {
+        (self.keys[0].hash_one(&content), self.keys[1].hash_one(&content))
     }
 
-    /// Remembers an accepted leaf.
-    pub fn insert(&self, region: Box64<'_>, splits: &[Split], claims: &[LeafClaim]) {
-        let fingerprint = self.fingerprint(region, splits, claims);
+    /// Of a lemma at a place below another.
+    pub fn lemma(
+        &self,
+        above: Option<Fingerprint>,
+        domain: (Box64<'_>, &[Split]),
+        bytes: &[u8],
+    ) -> Fingerprint {
+        self.of((above, place(domain), bytes))
+    }
+
+    fn leaf(&self, lemma: Fingerprint, domain: (Box64<'_>, &[Split]), claims: &[LeafClaim]) -> Fingerprint {
+        let claims: Vec<_> = claims
+            .iter()
+            .map(|c| (c.row, &*c.alpha, c.beta.iter().map(|b| b.to_bits()).collect::<Vec<_>>()))
+            .collect();
+        self.of((lemma, place(domain), claims))
+    }
+
+    /// Remembers an accepted leaf and the lemma that it inherits from.
+    pub fn insert(&self, lemma: Fingerprint, domain: (Box64<'_>, &[Split]), claims: &[LeafClaim]) {
+        let fingerprint = self.leaf(lemma, domain, claims);
         self.seen.lock().expect("no worker panics while it holds the set").insert(fingerprint);
     }
+}
+
+/// A box and splits, as bits.
+fn place(((lower, upper), splits): (Box64<'_>, &[Split])) -> impl std::hash::Hash {
+    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    let splits: Vec<_> = splits.iter().map(|s| (s.slot.0, s.element, s.point.to_bits(), s.above)).collect();
+    (bits(lower), bits(upper), splits)
 }
 
 /// A walk that asks of each leaf whether it was accepted.
 struct Cover<'c, 'p> {
     accepted: &'c Accepted,
+    /// The lemmas above, outermost first.
+    lemmas: Vec<Fingerprint>,
     claims: Vec<Claim<'p>>,
 }
 
 impl<'p> Visitor<'p> for Cover<'_, 'p> {
-    fn lemma(&mut self, _: usize, _: Box64<'_>, _: &[Split], _: &Lemma<'p>) -> Result<(), Rejection> {
+    fn lemma(
+        &mut self,
+        level: usize,
+        region: Box64<'_>,
+        splits: &[Split],
+        lemma: &Lemma<'p>,
+    ) -> Result<(), Rejection> {
+        self.lemmas.truncate(level);
+        let above = self.lemmas.last().copied();
+        self.lemmas.push(self.accepted.lemma(above, (region, splits), lemma.bytes()));
         Ok(())
     }
 
     fn leaf(
         &mut self,
-        _: usize,
+        level: usize,
         region: Box64<'_>,
         splits: &[Split],
         leaf: LeafBytes<'p>,
     ) -> Result<(), Rejection> {
         leaf.parse(&mut self.claims)?;
         let claims: Vec<LeafClaim> = self.claims.iter().map(owned).collect();
-        let fingerprint = self.accepted.fingerprint(region, splits, &claims);
+        let lemma = *self.lemmas.get(level).ok_or(Rejection::Shape)?;
+        let fingerprint = self.accepted.leaf(lemma, (region, splits), &claims);
         let seen = self.accepted.seen.lock().expect("no worker panics while it holds the set");
         if seen.contains(&fingerprint) { Ok(()) } else { Err(Rejection::NotProved { disjunct: 0 }) }
     }
@@ -258,7 +294,7 @@ impl<'p> Visitor<'p> for Cover<'_, 'p> {
 
 fn owned(claim: &Claim<'_>) -> LeafClaim {
     let beta = claim.beta.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    LeafClaim { row: claim.row, alpha: claim.alpha.to_vec(), beta }
+    LeafClaim { row: claim.row, alpha: claim.alpha.into(), beta }
 }
 
 impl Desk<'_> {
@@ -269,7 +305,8 @@ impl Desk<'_> {
     pub fn cover(&self, bytes: &[u8], region: Box64<'_>, accepted: &Accepted) -> Result<(), Rejection> {
         let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
         let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
-        let mut cover = Cover { accepted, claims: vec![Claim::default(); self.problem.disjuncts.len()] };
+        let claims = vec![Claim::default(); self.problem.disjuncts.len()];
+        let mut cover = Cover { accepted, lemmas: Vec::new(), claims };
         let path = (frames.as_mut_slice(), splits.as_mut_slice());
         walk(&self.problem, &self.layout, bytes, (&mut lower, &mut upper), path, &mut cover).map(|_| ())
     }
@@ -294,9 +331,9 @@ impl Desk<'_> {
             claims: &mut claims,
             margins: &mut margins,
         };
-        referee.checker.check_tree(bytes, (&mut lower, &mut upper), tree)
+        referee.lemmas.check_tree(bytes, (&mut lower, &mut upper), tree)
     }
 }
 
 /// Lemmas within lemmas that the search writes at most.
-const LEVELS: usize = 2;
+pub const LEVELS: usize = 3;

@@ -4,10 +4,16 @@
 //! domain counts as proved when the checker has derived all its bounds again and accepted it.
 
 mod attack;
+mod branch;
 mod checker;
 mod domain;
+mod inputs;
 mod problem;
-mod search;
+mod root;
+mod shared;
+mod tree;
+mod values;
+mod worker;
 
 use std::sync::atomic::AtomicBool;
 
@@ -20,7 +26,10 @@ use attack::Attacker;
 use certus_core::proof::{Meaning, Rejection};
 use checker::{Desk, Desktop, Referee};
 use problem::{CaseProblem, Parts};
-use search::{ATTACK_LANES, ATTACK_STEPS, Shared, Worker};
+use root::Plan;
+use shared::Shared;
+use values::Values;
+use worker::{ATTACK_LANES, ATTACK_STEPS, Base, Worker};
 
 /// Decides `property` for `program`; counterexamples are checked with `network`, which computes the same.
 ///
@@ -82,27 +91,37 @@ fn decide(
     };
     let shared = Shared::new(problem, settings, budget, progress);
     let threads = worker_threads(settings);
+    let mut floats = Vec::new();
+    let mut bounds = desk.bounds(&mut floats);
     let mut first = Worker::new(&shared, referee, 0, threads);
-    if settings.attack {
-        first.attack_root(1);
-    }
-    if shared.verdict().is_none() {
-        let open = first.step(shared.root());
-        if !open.is_empty() && settings.attack {
-            first.attack_root(2);
+    let (lemma, plan) = first.root(&desk, &mut bounds);
+    let base = lemma.map(|lemma| Base { lemma, bounds: &bounds });
+    let (values, open) = match (plan, base) {
+        (Plan::Ended, _) | (Plan::Values { .. }, None) => return shared.conclude(&desk, stats),
+        (Plan::Inputs(open), _) => (None, open),
+        (Plan::Values { domain, intervals }, Some(base)) => {
+            let values = Values { base, intervals };
+            let open = first.step_root(&values, domain);
+            (Some(values), open)
         }
-        shared.pool.open(open);
-        first.threads = 1;
+    };
+    shared.pool.open(open);
+    first.threads = 1;
+    let run = |worker: &mut Worker<'_, '_>| match &values {
+        Some(values) => worker.run_values(values, threads),
+        None => worker.run_inputs(),
+    };
+    if !shared.has_ended() {
         std::thread::scope(|scope| {
             for index in 1..threads {
-                let (shared, desk) = (&shared, &desk);
+                let (shared, desk, run) = (&shared, &desk, &run);
                 scope.spawn(move || {
                     let mut memory = Desktop::default();
                     let referee = Referee::new(desk, &mut memory).expect("the first thread's was made");
-                    Worker::new(shared, referee, index, 1).run();
+                    run(&mut Worker::new(shared, referee, index, 1));
                 });
             }
-            first.run();
+            run(&mut first);
         });
     }
     shared.conclude(&desk, stats)

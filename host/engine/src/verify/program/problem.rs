@@ -8,6 +8,8 @@ use certus_core::proof::program as proof;
 
 /// What all cases share.
 pub struct Parts<'p> {
+    /// The program itself.
+    pub program: &'p Program,
     /// What it computes, for witnesses.
     pub network: &'p dyn Evaluate,
     /// Its form for the search.
@@ -23,7 +25,7 @@ impl<'p> Parts<'p> {
     pub fn new(program: &'p Program, network: &'p dyn Evaluate) -> Self {
         let tables = program.tables();
         let kernel = ProgramKernel::new(&tables.program());
-        Self { network, net: Prepared::new(program), tables, kernel }
+        Self { program, network, net: Prepared::new(program), tables, kernel }
     }
 }
 

@@ -1,0 +1,185 @@
+//! The first domain: attacks, bounds from cheap to dear, and what is to be split.
+//!
+//! CROWN; then slopes of the rows it leaves; then slopes of every intermediate bound too, which one lemma at the root states for all
+//! domains below.
+
+use std::time::{Duration, Instant};
+
+use super::checker::Desk;
+use super::domain::Domain;
+use super::inputs::Judged;
+use super::tree::{LeafClaim, LemmaBytes, adaptive_lemma};
+use super::values::Values;
+use super::worker::{Base, Worker};
+use crate::bounds::program::batch::{Lane, LaneClimb, RowSlopes, Start, claims, climb_with_slopes, optimise};
+use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Region, Spec, Stop};
+use crate::verify::Branching;
+use certus_core::proof::program::Bounds;
+
+/// Up to this many inputs, boxes are halved; above, computed values are split.
+const INPUT_SPLIT_INPUTS: usize = 20;
+
+/// Slopes of the rows alone.
+const ROWS: usize = 20;
+
+/// How to go on after the root.
+pub enum Plan {
+    /// The case is decided, or time is up.
+    Ended,
+    /// Inputs are halved.
+    Inputs(Vec<Domain>),
+    /// Computed values are split: the root with its hints, and its bounds.
+    Values { domain: Domain, intervals: Vec<Interval> },
+}
+
+impl Worker<'_, '_> {
+    /// Bounds the root; `bounds` are derived for the lemma that is returned, if one is.
+    pub fn root(&mut self, desk: &Desk<'_>, bounds: &mut Bounds<'_>) -> (Option<LemmaBytes>, Plan) {
+        let (shared, problem) = (self.shared, self.shared.problem);
+        let attack = shared.settings.attack;
+        if attack && self.attack_root(1) {
+            return (None, Plan::Ended);
+        }
+        let mut domain = Domain::root(&problem.case.region.lower, &problem.case.region.upper);
+        let (lower, upper) = domain.rounded();
+        let region = Region { lower: &lower, upper: &upper };
+        let Some(judged) = self.bound(region) else {
+            shared.out_of_budget();
+            return (None, Plan::Ended);
+        };
+        let by_input = match shared.settings.branching {
+            Branching::Automatic => problem.parts.net.inputs() <= INPUT_SPLIT_INPUTS,
+            Branching::Inputs => true,
+            Branching::Neurons => false,
+        };
+        let starts = if judged.lowest > 0.0 { Vec::new() } else { self.climb_rows(region, &judged) };
+        let lowest = starts.iter().map(|(_, bound, _)| *bound).fold(f32::INFINITY, f32::min);
+        let mut lemma = None;
+        if lowest > 0.0 {
+            let adaptive = adaptive_lemma();
+            if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
+                let base = Base { lemma: adaptive.clone(), bounds };
+                let claims = self.root_claims(&judged, &starts);
+                if self.prove(Some(&base), &mut domain, None, claims) {
+                    shared.tree.state(0, adaptive);
+                    shared.note(lowest, 1.0);
+                    return (None, Plan::Ended);
+                }
+                lemma = Some(adaptive);
+            }
+        }
+        if attack && self.attack_root(2) || shared.out_of_budget() {
+            return (None, Plan::Ended);
+        }
+        if by_input {
+            shared.note(judged.lowest, 0.0);
+            let cut = self.choose_coordinate(&domain, region, &judged.rows);
+            return (None, Plan::Inputs(cut.map_or(Vec::new(), |cut| shared.halve(domain, cut))));
+        }
+        let slopes = if lemma.is_some() { None } else { self.climb_all(region, &judged) };
+        let lemma = match (lemma, &slopes) {
+            (Some(lemma), _) => lemma,
+            (None, slopes) => {
+                let lemma = slopes.as_ref().map_or_else(adaptive_lemma, |(lemma, _)| lemma.clone());
+                if !self.referee.derive(None, domain.place(), &lemma, bounds, shared.stop()) {
+                    shared.out_of_budget();
+                    return (None, Plan::Ended);
+                }
+                lemma
+            }
+        };
+        let Some(intervals) = desk.intervals(bounds) else { return (None, Plan::Ended) };
+        let spec_rows = |row: usize| -> Start {
+            let of_all = slopes.as_ref().and_then(|(_, slopes)| slopes.iter().find(|(r, _)| *r == row));
+            let of_rows = || starts.iter().find(|(r, _, _)| *r == row).map(|(_, _, start)| start.clone());
+            match of_all {
+                Some((_, start)) => start.clone(),
+                None => of_rows().unwrap_or_default(),
+            }
+        };
+        domain.hints = self.root_hints(&judged.rows, spec_rows);
+        shared.tree.state(0, lemma.clone());
+        (Some(lemma), Plan::Values { domain, intervals })
+    }
+
+    /// The rows that CROWN leaves, with the bounds and slopes that a climb of their slopes alone finds.
+    fn climb_rows(&mut self, region: Region<'_>, judged: &Judged) -> Vec<(usize, f32, Start)> {
+        let problem = self.shared.problem;
+        let rows: Vec<usize> = open_rows(self, judged);
+        if judged.slots.is_empty() {
+            return rows.into_iter().map(|row| (row, f32::NEG_INFINITY, Start::default())).collect();
+        }
+        let lane =
+            |row: &usize| Lane { region, intervals: &judged.slots, row: *row, splits: &[], start: None };
+        let lanes: Vec<Lane<'_>> = rows.iter().map(lane).collect();
+        let climb = LaneClimb { iterations: ROWS, threads: self.threads, ..LaneClimb::default() };
+        match optimise(&problem.parts.net, &problem.spec, &lanes, &climb, self.shared.stop()) {
+            Ok(found) => rows.into_iter().zip(found).map(|(row, f)| (row, f.bound, f.start)).collect(),
+            Err(_) => rows.into_iter().map(|row| (row, f32::NEG_INFINITY, Start::default())).collect(),
+        }
+    }
+
+    /// Claims of the root: adaptive slopes where CROWN refutes, those of `starts` else.
+    fn root_claims(&self, judged: &Judged, starts: &[(usize, f32, Start)]) -> Vec<LeafClaim> {
+        let problem = self.shared.problem;
+        let claim = |(d, (row, _)): (usize, &(u16, f32))| {
+            let in_spec = problem.rows_of(d).start + usize::from(*row);
+            let found = starts.iter().find(|(r, _, _)| *r == in_spec);
+            let alpha = found.map_or_else(Vec::new, |(_, _, start)| {
+                let slot = problem.parts.program.output();
+                claims(&problem.parts.net, slot, &judged.slots, &start.alpha)
+            });
+            LeafClaim { row: *row, alpha: alpha.into(), beta: Vec::new() }
+        };
+        judged.rows.iter().enumerate().map(claim).collect()
+    }
+
+    /// Slopes of every intermediate bound with those of the open rows; their lemma, and where the rows start. `None` if there is no
+    /// time or memory for it.
+    fn climb_all(
+        &mut self,
+        region: Region<'_>,
+        judged: &Judged,
+    ) -> Option<(LemmaBytes, Vec<(usize, Start)>)> {
+        let problem = self.shared.problem;
+        let rows = open_rows(self, judged);
+        let outputs = problem.parts.net.outputs();
+        let spec = Spec {
+            weights: rows
+                .iter()
+                .flat_map(|r| &problem.spec.weights[r * outputs..(r + 1) * outputs])
+                .copied()
+                .collect(),
+            bias: rows.iter().map(|r| problem.spec.bias[*r]).collect(),
+        };
+        let settings = bounds::Settings {
+            intermediate: Intermediate::Intersected,
+            threads: self.threads,
+            ..bounds::Settings::default()
+        };
+        let stop = self.shared.stop();
+        let now = Instant::now();
+        let left = stop.deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
+        // A share of what is left, so that something remains for the search.
+        let stop = Stop { deadline: Some(now + (left / 6).min(Duration::from_secs(20))), ..stop };
+        let climb = Climb { iterations: 20, ..Climb::default() };
+        let (bounds, slopes) =
+            climb_with_slopes(&problem.parts.net, region.into(), &spec, &settings, &climb, stop).ok()?;
+        let lemma = slopes.lemma(&problem.parts.net, &bounds.slots);
+        let RowSlopes { rows: alphas, .. } = slopes;
+        let starts =
+            rows.into_iter().zip(alphas).map(|(row, alpha)| (row, Start { alpha, beta: Vec::new() }));
+        Some((lemma[1..].into(), starts.collect()))
+    }
+
+    /// The root of a value search, optimised for longer.
+    pub fn step_root(&mut self, values: &Values<'_>, domain: Domain) -> Vec<Domain> {
+        self.step_values(values, vec![domain])
+    }
+}
+
+/// The best rows of the disjuncts that CROWN leaves.
+fn open_rows(worker: &Worker<'_, '_>, judged: &Judged) -> Vec<usize> {
+    let rows = judged.rows.iter().enumerate().filter(|(_, (_, bound))| *bound <= 0.0);
+    rows.map(|(d, (row, _))| worker.shared.problem.rows_of(d).start + usize::from(*row)).collect()
+}
