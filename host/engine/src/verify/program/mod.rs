@@ -7,6 +7,7 @@ mod attack;
 mod branch;
 mod checker;
 mod domain;
+mod group;
 mod inputs;
 mod problem;
 mod root;
@@ -25,6 +26,7 @@ use crate::search::{Budget, Progress};
 use attack::Attacker;
 use certus_core::proof::{Meaning, Rejection};
 use checker::{Desk, Desktop, Referee};
+use group::prove_groups;
 use problem::{CaseProblem, Parts};
 use root::Plan;
 use shared::Shared;
@@ -62,9 +64,13 @@ fn decide_all(
     progress: &dyn Progress,
     stats: &mut Stats,
 ) -> Verdict {
-    let mut proofs = Vec::new();
-    for (index, case) in property.cases.iter().enumerate() {
-        let problem = CaseProblem::new(parts, property, case);
+    let grouped = prove_groups(parts, property, settings, budget, progress, stats);
+    if let Some(witness) = grouped.witness {
+        return Verdict::Violated(witness);
+    }
+    let mut proofs = grouped.proofs;
+    for index in grouped.open {
+        let problem = CaseProblem::new(parts, property, &property.cases[index]);
         match decide(&problem, settings, budget, progress, stats) {
             Ok(bytes) => proofs.push(CaseProof { cases: vec![index], bytes }),
             Err(verdict) => return verdict,

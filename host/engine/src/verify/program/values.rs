@@ -74,7 +74,11 @@ impl Worker<'_, '_> {
     /// Bounds a batch; proves its domains, or returns their halves.
     pub fn step_values(&mut self, values: &Values<'_>, batch: Vec<Domain>) -> Vec<Domain> {
         let climb = LaneClimb { iterations: NODE, threads: self.threads, ..LaneClimb::default() };
-        let Some(mut bounded) = self.optimise_batch(values, batch, &climb) else { return Vec::new() };
+        let Some(mut bounded) = self.optimise_batch(values, batch, &climb) else {
+            // Time is up; or nothing is known, and the domains stay open.
+            self.shared.out_of_budget();
+            return Vec::new();
+        };
         let mut open = Vec::new();
         for mut b in bounded.drain(..) {
             let lowest = b.lowest();
@@ -183,7 +187,7 @@ impl Worker<'_, '_> {
             return true;
         }
         for (hint, margin) in b.domain.hints.iter_mut().zip(self.referee.margins()) {
-            if !(*margin > 0.0) {
+            if margin.is_nan() || *margin <= 0.0 {
                 hint.claim = None;
             }
         }
