@@ -4,11 +4,13 @@ mod artifact_file;
 mod assignment;
 mod bench;
 mod certify;
+mod check;
 mod eval;
 mod export;
 mod inspect;
 mod monitor;
 mod networks;
+mod proof;
 mod quickstart;
 mod supports;
 mod verify;
@@ -23,6 +25,7 @@ use certus::engine::certify::{CertificateFileError, EmitError};
 use certus::output::FileError;
 use certus_engine::graph::LoadError;
 use certus_engine::property::PropertyError;
+use certus_engine::verify::proof_file::ProofError;
 
 /// What `certus` can do.
 #[derive(clap::Subcommand)]
@@ -31,6 +34,8 @@ pub enum Command {
     Quickstart(quickstart::Args),
     /// Verify a property of a network, or a query of several: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
+    /// Check a proof that `verify --proof` wrote, with nothing but network, property and file.
+    Check(check::Args),
     /// Verify every instance of a benchmark and compare with the expected verdicts.
     Bench(bench::Args),
     /// Prove region certificates around samples or on boxes.
@@ -55,6 +60,7 @@ impl Command {
         match self {
             Self::Quickstart(args) => quickstart::run(args, out),
             Self::Verify(args) => verify::run(args, out),
+            Self::Check(args) => check::run(args, out),
             Self::Bench(args) => bench::run(args, out),
             Self::Certify(args) => certify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
@@ -152,6 +158,14 @@ pub enum Error {
         option: &'static str,
         /// What is wrong and what would be right.
         problem: String,
+    },
+    /// A proof that cannot be written.
+    #[error("{path}: {source}")]
+    Proof {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: ProofError,
     },
     /// Standard output was closed or is full.
     #[error("standard output: {0}")]

@@ -3,18 +3,21 @@
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use certus::{interrupt, machine, output};
 use certus_engine::graph;
 use certus_engine::property::{Lowered, Problem, PropertyError, Query, Specification, load_specification};
 use certus_engine::search::{Progress, Silent, Snapshot};
+use certus_engine::verify::proof_file::Journal;
 use certus_engine::verify::{Instance, Reason, Report, Settings, Verdict};
 use serde::Serialize;
 
 use super::Error;
 use super::assignment::Assignment;
 use super::networks::{self, NamedFile};
+use super::proof::{self, Files, Recording};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -44,6 +47,12 @@ pub struct Args {
     /// Folder for the assignment of a `sat` query as ONNX tensors, one file per variable, instead of printing it.
     #[arg(long, value_name = "FOLDER")]
     serialise_assignments: Option<PathBuf>,
+    /// Where to write the proof of an `unsat` answer, for `certus check`.
+    #[arg(long, value_name = "FILE")]
+    proof: Option<PathBuf>,
+    /// Largest proof that is written, MiB.
+    #[arg(long, value_name = "N", default_value_t = 1024, requires = "proof")]
+    proof_limit_mib: u64,
     /// Worker threads; 0 takes one per core.
     #[arg(long, value_name = "N", default_value_t = 0)]
     threads: usize,
@@ -116,6 +125,9 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     if let Some(path) = &args.witness {
         output::check_writable(path)?;
     }
+    if let Some(path) = &args.proof {
+        output::check_writable(path)?;
+    }
     let path = args.property.as_ref().unwrap_or(&args.first);
     let specification = load_specification(path)?;
     let settings = Settings { timeout, threads: args.threads, seed: args.seed, ..Settings::default() };
@@ -175,7 +187,8 @@ fn verify_with_file(
     }
     let model = graph::load_model(file, args.weights.as_deref())?;
     let instance = Instance::new(lowered, vec![model]).map_err(|e| e.in_file(path))?;
-    let report = search(args, &instance, settings);
+    let files = Files::single(file, args.weights.as_deref(), path);
+    let (report, unwritten) = search(args, &instance, &files, settings)?;
     if let (Verdict::Violated(witness), Some(path)) = (&report.verdict, &args.witness) {
         let shown = network_witness(&instance, witness);
         output::write_atomic(path, shown.to_string().as_bytes())?;
@@ -191,7 +204,7 @@ fn verify_with_file(
     if !args.json && !args.quiet {
         describe(&report);
     }
-    Ok(ExitCode::SUCCESS)
+    unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
 /// A witness of the composed network as one of the only network: all of its inputs, its own outputs.
@@ -227,13 +240,17 @@ fn verify_query(
         Err(e) if matches!(e.problem(), Some(Problem::EmptyBox { .. } | Problem::Impossible)) => {
             writeln!(out, "unsat")?;
             eprintln!("no input satisfies the assertions: {}", in_file(e));
+            if let Some(file) = &args.proof {
+                eprintln!("{}: not written, there is nothing of the network to prove", file.display());
+            }
             return Ok(ExitCode::SUCCESS);
         }
         Err(e) => return Err(in_file(e).into()),
     };
     let settings = Settings { meaning: query.element.meaning(), ..settings };
     let instance = Instance::new(lowered, chains).map_err(in_file)?;
-    let report = search(args, &instance, &settings);
+    let files = Files::of_query(query, &args.network, single, path);
+    let (report, unwritten) = search(args, &instance, &files, &settings)?;
     let verdict = query_word(&report.verdict);
     let assignment = match &report.verdict {
         Verdict::Violated(witness) => Some(Assignment::new(query, instance.composition(), witness)),
@@ -256,12 +273,38 @@ fn verify_query(
             describe(&report);
         }
     }
-    Ok(ExitCode::SUCCESS)
+    unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
 }
 
-fn search(args: &Args, instance: &Instance, settings: &Settings) -> Report {
+/// Searches; the proof, if one was asked for and found, is written before the verdict is printed. The second part is why it
+/// was not: the verdict stands all the same.
+fn search(
+    args: &Args,
+    instance: &Instance,
+    files: &Files,
+    settings: &Settings,
+) -> Result<(Report, Option<Error>), Error> {
+    match &args.proof {
+        None => Ok((live_search(args, instance, settings, None), None)),
+        Some(path) => {
+            let limit = args.proof_limit_mib.saturating_mul(1 << 20);
+            proof::search_and_write(path, limit, &files.identity(instance, settings.meaning)?, |recorder| {
+                live_search(args, instance, settings, Some(recorder))
+            })
+        }
+    }
+}
+
+fn live_search(
+    args: &Args,
+    instance: &Instance,
+    settings: &Settings,
+    journal: Option<&Arc<Journal>>,
+) -> Report {
     let live = std::io::stderr().is_terminal() && !args.quiet && !args.json;
-    let progress: &dyn Progress = if live { &Line } else { &Silent };
+    let shown: &dyn Progress = if live { &Line } else { &Silent };
+    let recording = journal.map(|journal| Recording { shown, journal: Arc::clone(journal) });
+    let progress = recording.as_ref().map_or(shown, |r| r);
     let report = instance.verify(settings, interrupt::stop_flag(), progress);
     if live {
         eprint!("\r{:72}\r", "");

@@ -1,5 +1,7 @@
 //! When a search has to end, and what it says meanwhile.
 
+use super::Recorder;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -62,6 +64,11 @@ pub struct Snapshot {
 pub trait Progress: Sync {
     /// The state now.
     fn update(&self, snapshot: Snapshot);
+
+    /// Where the search is to take notes of its trees. Default nowhere.
+    fn recorder(&self) -> Option<Arc<dyn Recorder>> {
+        None
+    }
 }
 
 /// Nobody.

@@ -2,8 +2,10 @@
 
 pub mod budget;
 pub mod pool;
+pub mod recorder;
 pub mod tree;
 
 pub use budget::{Budget, Progress, Silent, Snapshot};
 pub use pool::Pool;
+pub use recorder::Recorder;
 pub use tree::{Leaf, Tree};

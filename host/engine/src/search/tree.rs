@@ -1,6 +1,7 @@
 //! The tree of splits that a search leaves behind: what becomes the proof.
 
-use std::sync::Mutex;
+use super::Recorder;
+use std::sync::{Arc, Mutex};
 
 /// A proved domain: how each disjunct is refuted.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,41 +47,113 @@ enum Node {
     Leaf(Leaf),
 }
 
-/// A growing tree; node 0 is the root.
-#[derive(Debug)]
+/// A growing tree; node 0 is the root. If it is recorded, every change is noted as it happens.
+#[derive(Default)]
 pub struct Tree {
-    nodes: Mutex<Vec<Node>>,
+    nodes: Mutex<Nodes>,
+    log: Option<Log>,
 }
 
-impl Default for Tree {
+struct Nodes(Vec<Node>);
+
+impl Default for Nodes {
     fn default() -> Self {
-        Self { nodes: Mutex::new(vec![Node::Open]) }
+        Self(vec![Node::Open])
     }
 }
 
+/// Who takes notes, and the tree's name there.
+struct Log {
+    recorder: Arc<dyn Recorder>,
+    key: [u8; 32],
+}
+
+/// A node that is no split, and the way to it.
+#[derive(Clone, Debug)]
+pub struct Tip {
+    /// The node.
+    pub node: u32,
+    /// The splits above it; true for the second half.
+    pub path: Vec<(Cut, bool)>,
+    /// Its claims, if it was noted as proved.
+    pub leaf: Option<Leaf>,
+}
+
 impl Tree {
+    /// A tree that `recorder` takes notes of under the name `key`. If it has notes of an earlier run the tree is as it was then, up
+    /// to a note that cannot be read or a cut that is not `valid`.
+    pub fn recorded(
+        recorder: Option<Arc<dyn Recorder>>,
+        key: impl FnOnce() -> [u8; 32],
+        valid: impl Fn(&Cut) -> bool,
+    ) -> Self {
+        let Some(recorder) = recorder else { return Self::default() };
+        let key = key();
+        let mut nodes = Nodes::default();
+        if let Some(events) = recorder.recorded(&key) {
+            let mut events = Events { bytes: &events };
+            while events.apply(&mut nodes.0, &valid).is_some() {}
+        }
+        Self { nodes: Mutex::new(nodes), log: Some(Log { recorder, key }) }
+    }
+
     /// Splits an open node; returns its two halves.
     pub fn split(&self, node: u32, cut: Cut) -> (u32, u32) {
         let mut nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
-        let first = nodes.len() as u32;
-        nodes.extend([Node::Open, Node::Open]);
-        nodes[node as usize] = Node::Split { cut, first };
+        let first = split(&mut nodes.0, node, cut);
+        self.note(node, |event| write_cut(cut, event));
         (first, first + 1)
     }
 
     /// Marks an open node as proved.
     pub fn prove(&self, node: u32, leaf: Leaf) {
-        self.nodes.lock().expect("no worker panics while it holds the tree")[node as usize] =
-            Node::Leaf(leaf);
+        let mut nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
+        self.note(node, |event| note_leaf(&leaf, event));
+        nodes.0[node as usize] = Node::Leaf(leaf);
+    }
+
+    /// Opens a node that an earlier run held for proved.
+    pub fn reopen(&self, node: u32) {
+        self.nodes.lock().expect("no worker panics while it holds the tree").0[node as usize] = Node::Open;
+    }
+
+    /// Called while the tree is locked, so that notes are in order.
+    fn note(&self, node: u32, event: impl FnOnce(&mut Vec<u8>)) {
+        if let Some(Log { recorder, key }) = &self.log {
+            let mut bytes = node.to_le_bytes().to_vec();
+            event(&mut bytes);
+            recorder.record(key, &bytes);
+        }
+    }
+
+    /// All nodes that are no splits, if an earlier run left any splits or leaves.
+    pub fn tips(&self) -> Option<Vec<Tip>> {
+        let nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
+        if matches!(nodes.0[0], Node::Open) {
+            return None;
+        }
+        let mut tips = Vec::new();
+        let mut stack = vec![(0u32, Vec::new())];
+        while let Some((node, path)) = stack.pop() {
+            match &nodes.0[node as usize] {
+                Node::Open => tips.push(Tip { node, path, leaf: None }),
+                Node::Leaf(leaf) => tips.push(Tip { node, path, leaf: Some(leaf.clone()) }),
+                Node::Split { cut, first } => {
+                    let half = |second: bool| [path.as_slice(), &[(*cut, second)]].concat();
+                    stack.extend([(first + 1, half(true)), (*first, half(false))]);
+                }
+            }
+        }
+        Some(tips)
     }
 
     /// The proof's bytes, as `certus_core::proof::walk` reads them, or `None` while a node is open.
     pub fn to_bytes(&self) -> Option<Vec<u8>> {
         let nodes = self.nodes.lock().expect("no worker panics while it holds the tree");
-        let mut bytes = Vec::with_capacity(nodes.len() * 8);
+        let mut bytes = Vec::with_capacity(nodes.0.len() * 8);
         let mut stack = vec![0u32];
         while let Some(node) = stack.pop() {
-            match &nodes[node as usize] {
+            match &nodes.0[node as usize] {
                 Node::Open => return None,
                 Node::Split { cut, first } => {
                     write_cut(*cut, &mut bytes);
@@ -115,5 +188,80 @@ fn write_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
         bytes.push(u8::from(!claim.alpha.is_empty()) | (u8::from(!claim.beta.is_empty()) << 1));
         bytes.extend(&claim.alpha);
         claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
+    }
+}
+
+/// Puts two open nodes below `node`; returns the first.
+fn split(nodes: &mut Vec<Node>, node: u32, cut: Cut) -> u32 {
+    let first = nodes.len() as u32;
+    nodes.extend([Node::Open, Node::Open]);
+    nodes[node as usize] = Node::Split { cut, first };
+    first
+}
+
+/// A leaf with the lengths of its lists, so that it can be read without its path.
+fn note_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
+    bytes.push(3);
+    bytes.extend((leaf.claims.len() as u32).to_le_bytes());
+    for claim in &leaf.claims {
+        bytes.extend(claim.row.to_le_bytes());
+        bytes.extend((claim.alpha.len() as u32).to_le_bytes());
+        bytes.extend(&claim.alpha);
+        bytes.extend((claim.beta.len() as u32).to_le_bytes());
+        claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
+    }
+}
+
+/// Notes of a tree.
+struct Events<'e> {
+    bytes: &'e [u8],
+}
+
+impl<'e> Events<'e> {
+    fn take(&mut self, n: usize) -> Option<&'e [u8]> {
+        let (head, tail) = self.bytes.split_at_checked(n)?;
+        self.bytes = tail;
+        Some(head)
+    }
+    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
+    }
+    fn u16(&mut self) -> Option<u16> {
+        self.array().map(u16::from_le_bytes)
+    }
+    fn u32(&mut self) -> Option<u32> {
+        self.array().map(u32::from_le_bytes)
+    }
+
+    /// Applies the next event; `None` at the end or where it has no meaning.
+    fn apply(&mut self, nodes: &mut Vec<Node>, valid: &impl Fn(&Cut) -> bool) -> Option<()> {
+        let node = self.u32()?;
+        if matches!(nodes.get(node as usize)?, Node::Split { .. }) {
+            return None;
+        }
+        let cut = match self.array()? {
+            [1] => Cut::Input { coordinate: self.u16()?, value: f64::from_le_bytes(self.array()?) },
+            [2] => Cut::Neuron { layer: self.u16()?, neuron: self.u32()? },
+            [3] => {
+                nodes[node as usize] = Node::Leaf(self.leaf()?);
+                return Some(());
+            }
+            _ => return None,
+        };
+        valid(&cut).then(|| split(nodes, node, cut)).map(|_| ())
+    }
+
+    fn leaf(&mut self) -> Option<Leaf> {
+        let mut leaf = Leaf::default();
+        for _ in 0..self.u32()? {
+            let row = self.u16()?;
+            let alphas = self.u32()? as usize;
+            let alpha = self.take(alphas)?.to_vec();
+            let betas = (self.u32()? as usize).checked_mul(4)?;
+            let beta = self.take(betas)?.chunks_exact(4);
+            let beta = beta.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            leaf.claims.push(Claim { row, alpha, beta });
+        }
+        Some(leaf)
     }
 }

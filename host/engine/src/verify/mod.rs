@@ -11,7 +11,9 @@ mod instance;
 mod leaf;
 mod problem;
 pub mod program;
+pub mod proof_file;
 mod relu_split;
+mod resume;
 mod shared;
 
 use crate::bounds::crown::Scratch;
@@ -233,12 +235,14 @@ fn decide(
     problem.with_proof_problem(|p| {
         let mut tools = Tools::new(&shared, p, 0, scratch());
         let root: Domain = shared.root();
-        let open = if by_input {
+        let open = if let Some(open) = resume::resume(&shared, p, worker_threads(settings)) {
+            open
+        } else if by_input {
             input_split::step(&shared, &mut tools, &mut input_split::Local::default(), root)
         } else {
             relu_split::step(&shared, &mut tools, vec![root])
         };
-        if shared.root_is_proved() {
+        if open.is_empty() && shared.root_is_proved() {
             return;
         }
         if settings.attack

@@ -4,6 +4,7 @@ use crate::bounds::{Net, Spec};
 use crate::chain::Chain;
 use crate::device::ProofKernel;
 use crate::property::{Case, Evaluate, Property, Row};
+use crate::search::tree::Cut;
 use certus_core::proof::{self, Meaning};
 use certus_core::{Layer, Network};
 
@@ -92,6 +93,27 @@ impl<'a> CaseProblem<'a> {
     /// Hidden layer of the search's network that is layer `index` of the program.
     pub fn hidden_layer(&self, index: u16) -> usize {
         self.parts.layers[..usize::from(index)].iter().filter(|l| l.relu()).count()
+    }
+
+    /// Splits of hidden neurons as the checker reads them.
+    pub fn proof_splits(&self, splits: &[(usize, usize, bool)]) -> Vec<proof::Split> {
+        let split = |(k, i, active): &(usize, usize, bool)| proof::Split {
+            layer: self.program_layer(*k),
+            neuron: *i as u32,
+            active: *active,
+        };
+        splits.iter().map(split).collect()
+    }
+
+    /// Whether there is what `cut` cuts.
+    pub fn has(&self, cut: &Cut) -> bool {
+        match *cut {
+            Cut::Input { coordinate, .. } => usize::from(coordinate) < self.case.region.lower.len(),
+            Cut::Neuron { layer, neuron } => {
+                let layer = self.parts.layers.get(usize::from(layer));
+                layer.is_some_and(|l| l.relu() && (neuron as usize) < l.outputs())
+            }
+        }
     }
 
     /// Hidden layer and place in it of the `neuron`-th of all hidden neurons.

@@ -3,6 +3,7 @@
 use super::attack::{Attacker, PointBox};
 use super::leaf::{Accepted, Checker};
 use super::problem::CaseProblem;
+use super::proof_file::case_key;
 use super::{Reason, Settings, Stats, Verdict};
 use crate::bounds::crown::Scratch;
 use crate::property::Witness;
@@ -71,11 +72,11 @@ pub(super) struct Shared<'a> {
     pub progress: &'a dyn Progress,
     pub settings: &'a Settings,
     pub pool: Pool<Domain>,
-    tree: Tree,
-    accepted: Accepted,
+    pub tree: Tree,
+    pub accepted: Accepted,
     found: Mutex<Option<Verdict>>,
     domains: AtomicUsize,
-    leaves: AtomicUsize,
+    pub leaves: AtomicUsize,
     rejected: AtomicUsize,
     state: Mutex<State>,
 }
@@ -99,7 +100,7 @@ impl<'a> Shared<'a> {
             progress,
             settings,
             pool: Pool::new([]),
-            tree: Tree::default(),
+            tree: Tree::recorded(progress.recorder(), || case_key(problem.case), |cut| problem.has(cut)),
             accepted: Accepted::default(),
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
@@ -151,18 +152,22 @@ impl<'a> Shared<'a> {
         let (first, second) = self.tree.split(domain.node, cut);
         let mut below = Domain { node: first, depth: domain.depth + 1, ..domain };
         let mut above = Domain { node: second, ..below.clone() };
+        self.cut(&mut below, cut, false);
+        self.cut(&mut above, cut, true);
+        vec![above, below]
+    }
+
+    /// Cuts a domain to one side, the second half if `second`.
+    pub fn cut(&self, domain: &mut Domain, cut: Cut, second: bool) {
         match cut {
             Cut::Input { coordinate, value } => {
-                below.upper[usize::from(coordinate)] = value;
-                above.lower[usize::from(coordinate)] = value;
+                let ends = if second { &mut domain.lower } else { &mut domain.upper };
+                ends[usize::from(coordinate)] = value;
             }
             Cut::Neuron { layer, neuron } => {
-                let hidden = self.problem.hidden_layer(layer);
-                below.splits.push((hidden, neuron as usize, true));
-                above.splits.push((hidden, neuron as usize, false));
+                domain.splits.push((self.problem.hidden_layer(layer), neuron as usize, !second));
             }
         }
-        vec![above, below]
     }
 
     /// Takes note of a bounded domain; now and then tells the progress.
@@ -199,8 +204,8 @@ impl<'a> Shared<'a> {
 
 /// One thread's tools.
 pub(super) struct Tools<'a> {
-    proof_problem: &'a proof::Problem<'a>,
-    checker: Checker,
+    pub proof_problem: &'a proof::Problem<'a>,
+    pub checker: Checker,
     pub attacker: Attacker,
     pub scratch: Scratch,
 }
@@ -224,12 +229,7 @@ impl<'a> Tools<'a> {
     /// Has the checker accept a domain, and puts it into the tree.
     pub fn prove(&mut self, shared: &Shared<'_>, domain: &mut Domain, leaf: Leaf) -> bool {
         let region = (domain.lower.as_slice(), domain.upper.as_slice());
-        let split = |(k, i, active): &(usize, usize, bool)| proof::Split {
-            layer: shared.problem.program_layer(*k),
-            neuron: *i as u32,
-            active: *active,
-        };
-        let splits: Vec<proof::Split> = domain.splits.iter().map(split).collect();
+        let splits = shared.problem.proof_splits(&domain.splits);
         if self.checker.accept(self.proof_problem, region, &splits, &leaf).is_err() {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
             // With neurons split, multipliers that are not optimal may be what fails; halves do better.

@@ -1,0 +1,259 @@
+//! One thread's checker: walks a tree and checks the leaves that fall to it.
+
+use super::check::Group;
+use certus_core::Network;
+use certus_core::program::{Program, Slot};
+use certus_core::proof::program::{self as general, Bounds, Checker, Layout, LeafBytes, Lemma, Visitor};
+use certus_core::proof::{self, Frame, Rejection};
+
+/// Rows bounded together.
+const LANES: usize = 64;
+/// Deepest path of a tree, lemmas included.
+pub const DEPTH: usize = 4096;
+/// Most lemmas on one path.
+pub const LEVELS: usize = 64;
+
+type Box64<'a> = (&'a [f64], &'a [f64]);
+
+/// What a walk to the end of a tree saw.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Seen {
+    pub leaves: usize,
+    pub lemmas: usize,
+    pub depth: usize,
+}
+
+/// Checks trees.
+pub trait Judge {
+    /// Walks a tree to its end and checks the leaves that it takes.
+    ///
+    /// # Errors
+    /// Why the tree or one of the leaves is not accepted; anything if the check is over.
+    fn walk(&mut self, group: &Group<'_>) -> Result<Seen, Rejection>;
+}
+
+/// For chains.
+pub struct ChainJudge<'n, K> {
+    network: Network<'n>,
+    kernel: K,
+    floats: Vec<f64>,
+    index: Vec<u32>,
+    frames: Vec<Frame>,
+    splits: Vec<proof::Split>,
+}
+
+impl<'n, K: proof::Kernel> ChainJudge<'n, K> {
+    /// Memory for a network.
+    pub fn new(network: Network<'n>, kernel: K) -> Self {
+        Self {
+            kernel,
+            floats: vec![0.0; proof::memory_len(&network, LANES)],
+            index: vec![0; network.width()],
+            frames: vec![Frame::EMPTY; DEPTH],
+            splits: vec![proof::Split { layer: 0, neuron: 0, active: false }; DEPTH],
+            network,
+        }
+    }
+}
+
+impl<K: proof::Kernel> Judge for ChainJudge<'_, K> {
+    fn walk(&mut self, group: &Group<'_>) -> Result<Seen, Rejection> {
+        let rows: Vec<Vec<proof::Row<'_>>> =
+            group.case.disjuncts.iter().map(|d| d.rows.iter().map(chain_row).collect()).collect();
+        let disjuncts: Vec<&[proof::Row<'_>]> = rows.iter().map(Vec::as_slice).collect();
+        let problem = proof::Problem { network: self.network, disjuncts: &disjuncts, meaning: group.meaning };
+        let region = &group.case.region;
+        let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
+        let mut claims = vec![proof::Claim::default(); disjuncts.len()];
+        let (mut met, mut mine) = (0, false);
+        let mut memory = proof::Memory { floats: &mut self.floats, index: &mut self.index, lanes: LANES };
+        let kernel = &mut self.kernel;
+        let stats = proof::walk(
+            &problem,
+            group.bytes,
+            (&mut lower, &mut upper),
+            &mut self.frames,
+            &mut self.splits,
+            |region, splits, leaf| {
+                group.take(met, &mut mine)?;
+                met += 1;
+                if !mine {
+                    return Ok(());
+                }
+                leaf.parse(&mut claims)?;
+                proof::check_leaf(&problem, kernel, region, splits, &claims, &mut memory)
+            },
+        )?;
+        Ok(Seen { leaves: stats.leaves, lemmas: 0, depth: stats.depth })
+    }
+}
+
+fn chain_row(row: &crate::property::Row) -> proof::Row<'_> {
+    proof::Row { coefficients: &row.coefficients, rhs: row.rhs_upper }
+}
+
+/// For programs.
+pub struct ProgramJudge<'n, K> {
+    program: Program<'n>,
+    layout: &'n Layout<'n>,
+    kernel: K,
+    floats: Vec<f64>,
+    index: Vec<u32>,
+    bounds: Vec<Vec<f64>>,
+    frames: Vec<general::Frame>,
+    splits: Vec<general::Split>,
+}
+
+impl<'n, K: general::Kernel + Clone> ProgramJudge<'n, K> {
+    /// Memory for a program.
+    pub fn new(program: Program<'n>, layout: &'n Layout<'n>, kernel: K) -> Self {
+        let none = general::Split { slot: Slot(1), element: 0, point: 0.0, above: false };
+        Self {
+            program,
+            layout,
+            kernel,
+            floats: vec![0.0; layout.memory_len(LANES)],
+            index: vec![0; layout.index_len(LANES)],
+            bounds: Vec::new(),
+            frames: vec![general::Frame::EMPTY; DEPTH],
+            splits: vec![none; DEPTH],
+        }
+    }
+}
+
+impl<K: general::Kernel + Clone> Judge for ProgramJudge<'_, K> {
+    fn walk(&mut self, group: &Group<'_>) -> Result<Seen, Rejection> {
+        let rows: Vec<Vec<general::Row<'_>>> =
+            group.case.disjuncts.iter().map(|d| d.rows.iter().map(program_row).collect()).collect();
+        let disjuncts: Vec<&[general::Row<'_>]> = rows.iter().map(Vec::as_slice).collect();
+        let problem =
+            general::Problem { program: self.program, disjuncts: &disjuncts, meaning: group.meaning };
+        let region = &group.case.region;
+        let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
+        let mut shape = Shape::default();
+        let path = (self.frames.as_mut_slice(), self.splits.as_mut_slice());
+        let stats =
+            general::walk(&problem, self.layout, group.bytes, (&mut lower, &mut upper), path, &mut shape)?;
+        let len = self.layout.bounds_len();
+        while self.bounds.len() < shape.levels {
+            self.bounds.push(vec![0.0; len]);
+        }
+        let memory = general::Memory { floats: &mut self.floats, index: &mut self.index, lanes: LANES };
+        let checker = Checker::new(&problem, self.layout, self.kernel.clone(), memory)?;
+        let mut visit = Visit {
+            group,
+            checker,
+            levels: self.bounds.iter_mut().map(|m| Bounds::new(self.layout, m)).collect(),
+            pending: Vec::new(),
+            derived: 0,
+            claims: vec![general::Claim::default(); disjuncts.len()],
+            margins: vec![0.0; disjuncts.len()],
+            met: 0,
+            mine: false,
+        };
+        let path = (self.frames.as_mut_slice(), self.splits.as_mut_slice());
+        let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
+        general::walk(&problem, self.layout, group.bytes, (&mut lower, &mut upper), path, &mut visit)?;
+        Ok(Seen { leaves: stats.leaves, lemmas: shape.lemmas, depth: stats.depth })
+    }
+}
+
+fn program_row(row: &crate::property::Row) -> general::Row<'_> {
+    general::Row { output: &row.coefficients, input: &[], rhs: row.rhs_upper }
+}
+
+/// Counts lemmas and their nesting.
+#[derive(Default)]
+struct Shape {
+    lemmas: usize,
+    levels: usize,
+}
+
+impl<'p> Visitor<'p> for Shape {
+    fn lemma(
+        &mut self,
+        level: usize,
+        _: Box64<'_>,
+        _: &[general::Split],
+        _: &Lemma<'p>,
+    ) -> Result<(), Rejection> {
+        if level >= LEVELS {
+            return Err(Rejection::Depth);
+        }
+        self.lemmas += 1;
+        self.levels = self.levels.max(level + 1);
+        Ok(())
+    }
+
+    fn leaf(
+        &mut self,
+        _: usize,
+        _: Box64<'_>,
+        _: &[general::Split],
+        _: LeafBytes<'p>,
+    ) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// A lemma on the path, to be derived when a leaf below it is checked.
+struct Pending<'p> {
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    splits: Vec<general::Split>,
+    lemma: Lemma<'p>,
+}
+
+/// A walk that checks the leaves it takes.
+struct Visit<'v, 'a, 'b, 'p, K> {
+    group: &'v Group<'v>,
+    checker: Checker<'a, K>,
+    levels: Vec<Bounds<'b>>,
+    /// Lemmas of the path; the first `derived` of them are in `levels`.
+    pending: Vec<Pending<'p>>,
+    derived: usize,
+    claims: Vec<general::Claim<'p>>,
+    margins: Vec<f64>,
+    met: usize,
+    mine: bool,
+}
+
+impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
+    fn lemma(
+        &mut self,
+        level: usize,
+        (lower, upper): Box64<'_>,
+        splits: &[general::Split],
+        lemma: &Lemma<'p>,
+    ) -> Result<(), Rejection> {
+        self.pending.truncate(level);
+        self.derived = self.derived.min(level);
+        let (lower, upper) = (lower.to_vec(), upper.to_vec());
+        self.pending.push(Pending { lower, upper, splits: splits.to_vec(), lemma: *lemma });
+        Ok(())
+    }
+
+    fn leaf(
+        &mut self,
+        level: usize,
+        region: Box64<'_>,
+        splits: &[general::Split],
+        leaf: LeafBytes<'p>,
+    ) -> Result<(), Rejection> {
+        self.group.take(self.met, &mut self.mine)?;
+        self.met += 1;
+        if !self.mine {
+            return Ok(());
+        }
+        while self.derived <= level {
+            let (above, here) = self.levels.split_at_mut_checked(self.derived).ok_or(Rejection::Depth)?;
+            let bounds = here.first_mut().ok_or(Rejection::Depth)?;
+            let p = self.pending.get(self.derived).ok_or(Rejection::Shape)?;
+            self.checker.derive(above.last(), (&p.lower, &p.upper), &p.splits, &p.lemma, bounds)?;
+            self.derived += 1;
+        }
+        leaf.parse(&mut self.claims)?;
+        let bounds = self.levels.get(level).ok_or(Rejection::Depth)?;
+        self.checker.check_leaf(bounds, region, splits, &self.claims, &mut self.margins).map(|_| ())
+    }
+}
