@@ -44,8 +44,10 @@ fn is_zero(row: &[f64]) -> bool {
 }
 
 impl Rows<'_> {
-    /// Forgets all coefficients, values and deductions.
-    pub(super) fn clear(&mut self) {
+    /// Begins a block of `used` rows with no coefficients, values and deductions; lanes come in multiples of `multiple`.
+    pub(super) fn begin(&mut self, used: usize, multiple: usize) {
+        let lanes = used.max(1).checked_next_multiple_of(multiple).unwrap_or(self.most);
+        self.lanes = if lanes < self.most { lanes } else { self.most };
         self.touched.fill(0);
         self.value.fill(0.0);
         self.deduct.fill(0.0);

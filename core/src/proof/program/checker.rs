@@ -109,7 +109,10 @@ pub(super) struct Rows<'m> {
     pub starts: &'m mut [u32],
     /// Which slots have coefficients: 0 or 1.
     pub touched: &'m mut [u32],
+    /// Lanes of this block; a row's coefficients lie so far apart.
     pub lanes: usize,
+    /// Most lanes of a block.
+    pub most: usize,
 }
 
 /// Bounds as a backward pass reads them.
@@ -197,6 +200,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             starts: take(&mut index, 2 * lanes)?,
             touched: take(&mut index, program.slots())?,
             lanes,
+            most: lanes,
         };
         Ok(Self { problem, layout, kernel, lower, upper, lines, scratch, rows })
     }

@@ -122,7 +122,11 @@ pub(super) fn is_empty(
 fn rows_help(program: &Program<'_>, mut slot: Slot) -> bool {
     while let Some(step) = slot.0.checked_sub(1).and_then(|i| program.steps().get(i)) {
         match step.operation {
-            Operation::Affine { .. } | Operation::Product { .. } => return true,
+            // A row of one map of the input is what its interval is.
+            Operation::Affine { terms, .. } => {
+                return !matches!(program.terms(terms), [one] if one.input == Slot::INPUT);
+            }
+            Operation::Product { .. } => return true,
             Operation::Elementwise { .. } | Operation::Max { .. } => return false,
             Operation::Index { terms, .. } => match program.terms(terms) {
                 [one] => slot = one.input,
@@ -291,7 +295,6 @@ impl<K: Kernel> Checker<'_, K> {
         let first = self.layout.offset(slot);
         let mut element = 0;
         while element < program.size(slot) {
-            self.rows.clear();
             let view = View {
                 program,
                 layout: self.layout,
@@ -302,13 +305,13 @@ impl<K: Kernel> Checker<'_, K> {
                 mass: total,
             };
             let mut used = 0;
-            while element < program.size(slot) && used + 2 <= self.rows.lanes {
+            while element < program.size(slot) && used + 2 <= self.rows.most {
                 let (l, u) = view.interval(slot, element)?;
                 // A split neuron too: rows may find that nothing is left of it.
                 let split = splits.iter().any(|s| s.slot == slot && to_usize(s.element) == element);
                 if needed(program, reader, l, u) || (split && l < u) {
                     for upper in [false, true] {
-                        used += usize::from(self.load(&view, (slot, element, upper), slopes, used)?);
+                        used += usize::from(self.choose((slot, element, upper), slopes, used)?);
                     }
                 }
                 element += 1;
@@ -316,9 +319,11 @@ impl<K: Kernel> Checker<'_, K> {
             if used == 0 {
                 continue;
             }
+            self.rows.begin(used, self.kernel.lane_multiple());
+            self.load(&view, slot, used)?;
             // The lists of lanes are lent to the hints while the rows are propagated.
             let starts = core::mem::take(&mut self.rows.starts);
-            let (elements, at) = starts.split_at_checked(self.rows.lanes).unwrap_or_default();
+            let (elements, at) = starts.split_at_checked(self.rows.most).unwrap_or_default();
             let hints = Starts {
                 bytes: slopes.bytes(),
                 len: self.layout.claims_len(slot),
@@ -334,10 +339,9 @@ impl<K: Kernel> Checker<'_, K> {
         Ok(())
     }
 
-    /// Starts a row in `lane`; false if it is skipped.
-    fn load(
+    /// Chooses the row of `lane`; false if it is skipped.
+    fn choose(
         &mut self,
-        view: &View<'_>,
         (slot, element, upper): (Slot, usize, bool),
         slopes: &impl Slopes,
         lane: usize,
@@ -352,13 +356,22 @@ impl<K: Kernel> Checker<'_, K> {
             }
         };
         let code = u32::try_from(2 * element + usize::from(upper)).map_err(|_| Rejection::Shape)?;
-        let lanes = self.rows.lanes;
+        let most = self.rows.most;
         *self.rows.starts.get_mut(lane).ok_or(Rejection::Shape)? = code;
-        *self.rows.starts.get_mut(lanes + lane).ok_or(Rejection::Shape)? = claimed;
-        let at = element * self.rows.lanes + lane;
-        let a = self.rows.touch(view, slot)?;
-        *a.get_mut(at).ok_or(Rejection::Shape)? = if upper { -1.0 } else { 1.0 };
+        *self.rows.starts.get_mut(most + lane).ok_or(Rejection::Shape)? = claimed;
         Ok(true)
+    }
+
+    /// Starts the rows chosen.
+    fn load(&mut self, view: &View<'_>, slot: Slot, used: usize) -> Result<(), Rejection> {
+        self.rows.touch(view, slot)?;
+        for lane in 0..used {
+            let code = *self.rows.starts.get(lane).ok_or(Rejection::Shape)?;
+            let at = to_usize(code) / 2 * self.rows.lanes + lane;
+            let a = self.rows.touch(view, slot)?;
+            *a.get_mut(at).ok_or(Rejection::Shape)? = if code % 2 == 1 { -1.0 } else { 1.0 };
+        }
+        Ok(())
     }
 }
 

@@ -48,6 +48,11 @@ pub struct Matrix<'m> {
 
 /// What the checker computes with.
 pub trait Kernel {
+    /// Lanes come in multiples of this.
+    fn lane_multiple(&self) -> usize {
+        1
+    }
+
     /// `sum += M·x`. At most one rounding per product and sum.
     fn forward(&mut self, matrix: Matrix<'_>, x: &[f64], sum: &mut [f64]);
 

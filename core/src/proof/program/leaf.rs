@@ -76,14 +76,41 @@ impl<K: Kernel> Checker<'_, K> {
         if margins.len() != claims.len() {
             return Err(Rejection::Shape);
         }
-        if self.inherit(bounds, region, splits)? || !self.leaf_bounds(bounds, region, splits)? {
+        if self.inherit(bounds, region, splits)? {
             return Ok(Outcome::Empty);
         }
+        let inputs = self.problem.program.inputs();
+        let same_box =
+            bounds.lower.get(..inputs) == Some(region.0) && bounds.upper.get(..inputs) == Some(region.1);
+        if same_box {
+            // Bounds of a larger set hold: what the splits imply for later steps seldom helps.
+            if !self.cut_bounds(bounds, splits)? {
+                return Ok(Outcome::Empty);
+            }
+            match self.refute(bounds, splits, claims, margins) {
+                Err(Rejection::NotProved { .. }) if !splits.is_empty() => {}
+                answer => return answer,
+            }
+        }
+        if !self.leaf_bounds(bounds, region, splits)? {
+            return Ok(Outcome::Empty);
+        }
+        self.refute(bounds, splits, claims, margins)
+    }
+
+    /// Propagates the claimed rows with the bounds of the leaf.
+    fn refute(
+        &mut self,
+        bounds: &Bounds<'_>,
+        splits: &[Split],
+        claims: &[Claim<'_>],
+        margins: &mut [f64],
+    ) -> Result<Outcome, Rejection> {
         let State::Derived { mass, .. } = bounds.state else { return Err(Rejection::Shape) };
         let problem = self.problem;
-        let lanes = self.rows.lanes;
+        let most = self.rows.most;
         let mut refused = None;
-        let blocks = claims.chunks(lanes).zip(problem.disjuncts.chunks(lanes)).zip(margins.chunks_mut(lanes));
+        let blocks = claims.chunks(most).zip(problem.disjuncts.chunks(most)).zip(margins.chunks_mut(most));
         for (block, ((claims, disjuncts), margins)) in blocks.enumerate() {
             let view = View {
                 program: &problem.program,
@@ -94,7 +121,7 @@ impl<K: Kernel> Checker<'_, K> {
                 lines: &*self.lines,
                 mass,
             };
-            self.rows.clear();
+            self.rows.begin(claims.len(), self.kernel.lane_multiple());
             load(&mut self.rows, &view, problem, claims, disjuncts)?;
             let hints = Claimed { claims, splits };
             Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
@@ -105,7 +132,7 @@ impl<K: Kernel> Checker<'_, K> {
                 *margin = bound - rhs;
                 let proved = bound > rhs;
                 if !proved && refused.is_none() {
-                    refused = Some(block * lanes + lane);
+                    refused = Some(block * most + lane);
                 }
             }
         }
@@ -113,6 +140,43 @@ impl<K: Kernel> Checker<'_, K> {
             None => Ok(Outcome::Refuted),
             Some(disjunct) => Err(Rejection::NotProved { disjunct }),
         }
+    }
+
+    /// Bounds of a leaf on the box of `bounds`: those, with the split values cut; false if empty.
+    fn cut_bounds(&mut self, bounds: &Bounds<'_>, splits: &[Split]) -> Result<bool, Rejection> {
+        self.copy_bounds(bounds)?;
+        let program = &self.problem.program;
+        for (index, step) in program.steps().iter().enumerate() {
+            let slot = Slot(index + 1);
+            // Operands were cut before: slots come in order.
+            let mut reads_cut = false;
+            program.for_each_input(step, |read| reads_cut |= splits.iter().any(|s| s.slot == read));
+            if reads_cut {
+                let old = (&*bounds.lower, &*bounds.upper);
+                let new = (&*self.lower, &*self.upper);
+                keep_lines((index, step), self.layout, new, Some(old), self.lines)?;
+            }
+            if !splits.iter().any(|s| s.slot == slot) {
+                continue;
+            }
+            let (from, to) = (self.layout.offset(slot), self.layout.offset(slot) + step.len);
+            let lower = self.lower.get_mut(from..to).ok_or(Rejection::Shape)?;
+            let upper = self.upper.get_mut(from..to).ok_or(Rejection::Shape)?;
+            cut(slot, splits, lower, upper)?;
+            if is_empty(slot, splits, lower, upper)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn copy_bounds(&mut self, bounds: &Bounds<'_>) -> Result<(), Rejection> {
+        let elements = self.layout.elements();
+        for (to, from) in [(&mut *self.lower, &*bounds.lower), (&mut *self.upper, &*bounds.upper)] {
+            to.copy_from_slice(from.get(..elements).ok_or(Rejection::Shape)?);
+        }
+        self.lines.copy_from_slice(bounds.lines);
+        Ok(())
     }
 
     fn check_claims(&self, splits: &[Split], claims: &[Claim<'_>]) -> Result<(), Rejection> {
@@ -140,11 +204,8 @@ impl<K: Kernel> Checker<'_, K> {
         region: (&[f64], &[f64]),
         splits: &[Split],
     ) -> Result<bool, Rejection> {
-        let (program, elements) = (&self.problem.program, self.layout.elements());
-        for (to, from) in [(&mut *self.lower, &*bounds.lower), (&mut *self.upper, &*bounds.upper)] {
-            to.copy_from_slice(from.get(..elements).ok_or(Rejection::Shape)?);
-        }
-        self.lines.copy_from_slice(bounds.lines);
+        self.copy_bounds(bounds)?;
+        let program = &self.problem.program;
         let inputs = program.inputs();
         let mut changed = false;
         for (to, from) in [(&mut *self.lower, region.0), (&mut *self.upper, region.1)] {

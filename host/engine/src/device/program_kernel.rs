@@ -268,6 +268,10 @@ fn add_map(map: &Map<'_>, x: &[f64], sum: &mut [f64], of: impl Fn(f64) -> f64) -
 }
 
 impl Kernel for ProgramKernel {
+    fn lane_multiple(&self) -> usize {
+        certus_kernels::LANE_MULTIPLE
+    }
+
     fn forward(&mut self, matrix: Matrix<'_>, x: &[f64], sum: &mut [f64]) {
         if !add_map(matrix.map, x, sum, |w| w) {
             Plain.forward(matrix, x, sum);

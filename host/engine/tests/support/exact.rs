@@ -189,6 +189,7 @@ fn holds(question: &Question, node: &Node, lower: Vec<f64>, upper: Vec<f64>, cut
                 held
             })
         }
+        Node::Raw { .. } => panic!("no tree"),
         Node::Leaf { claims } => {
             // A box with its ends crossed holds no point.
             if lower.iter().zip(&upper).any(|(l, u)| l > u) {

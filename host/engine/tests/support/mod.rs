@@ -1,5 +1,7 @@
 //! Tiny networks, their exact minima, and proofs as trees, for tests of the proof checker.
 
+#![allow(dead_code, reason = "each test takes what it needs")]
+
 pub mod exact;
 pub mod tiny;
 pub mod tree;

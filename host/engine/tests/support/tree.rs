@@ -38,6 +38,10 @@ pub enum Node {
     Leaf {
         claims: Vec<Claim>,
     },
+    /// Bytes that need not be a tree.
+    Raw {
+        bytes: Vec<u8>,
+    },
 }
 
 struct Bytes<'b>(&'b [u8]);
@@ -69,7 +73,7 @@ impl Node {
 
     fn read(bytes: &mut Bytes<'_>, style: Style, of: (&Net, usize), splits: usize) -> Self {
         let [tag] = bytes.take();
-        let mut halves = |bytes: &mut Bytes<'_>, splits| {
+        let halves = |bytes: &mut Bytes<'_>, splits| {
             Box::new([Self::read(bytes, style, of, splits), Self::read(bytes, style, of, splits)])
         };
         match (style, tag) {
@@ -118,8 +122,21 @@ impl Node {
     }
 
     fn write(&self, style: Style, bytes: &mut Vec<u8>) {
+        self.head(style, bytes);
         match self {
-            Self::Input { coordinate, value, halves } => {
+            Self::Input { halves, .. } | Self::Value { halves, .. } => {
+                halves.iter().for_each(|h| h.write(style, bytes));
+            }
+            Self::Lemma { below } => below.write(style, bytes),
+            Self::Leaf { .. } | Self::Raw { .. } => {}
+        }
+    }
+
+    /// The node's own step.
+    pub fn head(&self, style: Style, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Raw { bytes: raw } => bytes.extend(raw),
+            Self::Input { coordinate, value, .. } => {
                 if style == Style::Chain {
                     bytes.push(1);
                     bytes.extend((*coordinate as u16).to_le_bytes());
@@ -128,9 +145,8 @@ impl Node {
                     bytes.extend(coordinate.to_le_bytes());
                 }
                 bytes.extend(value.to_le_bytes());
-                halves.iter().for_each(|h| h.write(style, bytes));
             }
-            Self::Value { layer, neuron, point, halves } => {
+            Self::Value { layer, neuron, point, .. } => {
                 if style == Style::Chain {
                     bytes.push(2);
                     bytes.extend(layer.to_le_bytes());
@@ -141,12 +157,8 @@ impl Node {
                     bytes.extend(neuron.to_le_bytes());
                     bytes.extend(point.to_le_bytes());
                 }
-                halves.iter().for_each(|h| h.write(style, bytes));
             }
-            Self::Lemma { below } => {
-                bytes.extend([20, 1, 0, 0]);
-                below.write(style, bytes);
-            }
+            Self::Lemma { .. } => bytes.extend([20, 1, 0, 0]),
             Self::Leaf { claims } => {
                 bytes.push(if style == Style::Chain { 3 } else { 19 });
                 for claim in claims {
@@ -164,8 +176,30 @@ impl Node {
         match self {
             Self::Input { halves, .. } | Self::Value { halves, .. } => halves.iter_mut().collect(),
             Self::Lemma { below } => vec![below],
-            Self::Leaf { .. } => Vec::new(),
+            Self::Leaf { .. } | Self::Raw { .. } => Vec::new(),
         }
+    }
+
+    /// How many nodes are `counted`.
+    pub fn count(&self, counted: &dyn Fn(&Self) -> bool) -> usize {
+        let below: usize = self.clone().children_mut().into_iter().map(|c| c.count(counted)).sum();
+        below + usize::from(counted(self))
+    }
+
+    pub fn last_leaf(&mut self) -> &mut Self {
+        if let Self::Leaf { .. } = self {
+            return self;
+        }
+        self.children_mut().pop().expect("a split or lemma").last_leaf()
+    }
+
+    pub fn without_lemmas(&self) -> Self {
+        if let Self::Lemma { below } = self {
+            return below.without_lemmas();
+        }
+        let mut copy = self.clone();
+        copy.children_mut().into_iter().for_each(|c| *c = c.without_lemmas());
+        copy
     }
 
     /// A leaf, chosen from the root down.
@@ -182,7 +216,7 @@ impl Node {
     fn any_split(&mut self, random: &mut Random) -> &mut Self {
         let is_split = |n: &Self| matches!(n, Self::Input { .. } | Self::Value { .. });
         let go = match self {
-            Self::Leaf { .. } => false,
+            Self::Leaf { .. } | Self::Raw { .. } => false,
             Self::Lemma { .. } => true,
             Self::Input { halves, .. } | Self::Value { halves, .. } => {
                 halves.iter().any(is_split) && random.below(2) == 0

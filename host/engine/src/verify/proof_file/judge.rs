@@ -88,7 +88,8 @@ impl<K: proof::Kernel> Judge for ChainJudge<'_, K> {
     }
 }
 
-fn chain_row(row: &crate::property::Row) -> proof::Row<'_> {
+/// A row as the checker of chains reads it.
+pub fn chain_row(row: &crate::property::Row) -> proof::Row<'_> {
     proof::Row { coefficients: &row.coefficients, rhs: row.rhs_upper }
 }
 

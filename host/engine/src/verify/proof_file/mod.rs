@@ -12,12 +12,14 @@ mod digest;
 pub mod format;
 mod journal;
 mod judge;
+mod shorten;
 
 pub use check::{CheckOptions, Checked, check};
 pub use digest::{case_key, identify, sha256_of_file};
 pub use format::{FormatError, Identity, Kind, Reader, write};
 pub use journal::Journal;
 pub use judge::{DEPTH, LEVELS};
+pub use shorten::shorten;
 
 use certus_core::proof::Rejection;
 
