@@ -13,6 +13,7 @@
 
 pub mod gather;
 pub mod lanes;
+pub mod own;
 mod packed;
 pub mod relax;
 mod simd;

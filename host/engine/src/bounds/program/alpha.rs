@@ -413,7 +413,8 @@ where
     blocks.iter().try_for_each(|block| block.outcome.clone())
 }
 
-fn adam(rate: f32, iteration: usize) -> Adam {
+/// Adam's step in an iteration, its bias corrections included.
+pub(super) fn adam(rate: f32, iteration: usize) -> Adam {
     let (beta_1, beta_2) = (0.9f32, 0.999f32);
     let step = i32::try_from(iteration + 1).unwrap_or(i32::MAX);
     let correction = (1.0 - beta_2.powi(step)).sqrt() / (1.0 - beta_1.powi(step));

@@ -43,8 +43,8 @@ pub(super) struct Known<'a> {
 pub(super) struct Worker<'a> {
     pub(super) pool: Pool<'a>,
     pub(super) lists: Lists,
-    pending: Vec<Option<Rows>>,
-    stop: Stop<'a>,
+    pub(super) pending: Vec<Option<Rows>>,
+    pub(super) stop: Stop<'a>,
 }
 
 impl<'a> Worker<'a> {
@@ -52,7 +52,8 @@ impl<'a> Worker<'a> {
         Self { pool: Pool::new(memory), lists: Lists::default(), pending: Vec::new(), stop }
     }
 
-    fn put(&mut self, slot: usize, rows: Rows, lanes: usize) -> Result<(), BoundError> {
+    /// Adds to what waits at a slot.
+    pub(super) fn put(&mut self, slot: usize, rows: Rows, lanes: usize) -> Result<(), BoundError> {
         let sum = match self.pending[slot].take() {
             None => rows,
             Some(before) => before.add(rows, lanes, &mut self.pool)?,
@@ -124,7 +125,7 @@ impl Known<'_> {
         Ok(())
     }
 
-    fn affine(
+    pub(super) fn affine(
         &self,
         terms: &[(usize, Linear)],
         bias: Option<&[f32]>,
@@ -159,7 +160,7 @@ impl Known<'_> {
         }
     }
 
-    fn index(
+    pub(super) fn index(
         &self,
         inputs: &[usize],
         sources: &[Option<(u32, u32)>],
@@ -306,7 +307,7 @@ pub(super) fn zeros(
 }
 
 /// Applies `body` to the row of neuron `j`, if it has one.
-fn with_row(rows: &mut Rows, j: usize, lanes: usize, body: impl FnOnce(&mut [f32])) {
+pub(super) fn with_row(rows: &mut Rows, j: usize, lanes: usize, body: impl FnOnce(&mut [f32])) {
     let at = rows.support.pos[j];
     if at != DROP {
         body(&mut rows.data[at as usize * lanes..][..lanes]);

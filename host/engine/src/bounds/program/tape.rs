@@ -14,7 +14,7 @@ use super::backward::{Known, Worker, zeros};
 use super::conv::Way;
 use super::lines::{Kind, Relaxation};
 use super::memory::{BoundError, Memory};
-use super::prepare::Node;
+use super::prepare::{Linear, Node};
 use super::rows::{Rows, Support};
 use crate::relax::{product_start, relax_product};
 use certus_kernels::gather::DROP;
@@ -113,27 +113,7 @@ impl Known<'_> {
                     rows
                 }
                 Node::Affine { terms, bias } => {
-                    let mut sum: Option<Rows> = None;
-                    for (input, map) in terms {
-                        let Some(from) = &values[*input] else { continue };
-                        let data = worker.pool.take(support.live.len() * lanes)?;
-                        let mut to = Rows { support: Arc::clone(&support), data };
-                        map.apply(Way::Forward, from, &mut to, lanes, &mut worker.lists);
-                        sum = Some(match sum {
-                            None => to,
-                            Some(sum) => sum.add(to, lanes, &mut worker.pool)?,
-                        });
-                    }
-                    let mut sum = match sum {
-                        Some(sum) => sum,
-                        None => zeros(support, lanes, worker)?,
-                    };
-                    if let Some(bias) = bias {
-                        for (row, j) in sum.data.chunks_exact_mut(lanes).zip(&sum.support.live) {
-                            shift(row, bias[*j as usize]);
-                        }
-                    }
-                    sum
+                    self.affine_forward(terms, bias.as_deref(), support, &values, lanes, worker)?
                 }
                 Node::Elementwise { input, .. } => {
                     let Some(Relaxation::Lines { alpha: lines, .. }) = &self.relaxed[at] else { continue };
@@ -154,17 +134,7 @@ impl Known<'_> {
                     z
                 }
                 Node::Index { inputs, sources } => {
-                    let mut to = zeros(support, lanes, worker)?;
-                    let Rows { support, data } = &mut to;
-                    for (row, j) in data.chunks_exact_mut(lanes).zip(&support.live) {
-                        if let Some((of, element)) = sources[*j as usize]
-                            && let Some(from) =
-                                value_of(&values, inputs[of as usize], element as usize, lanes)
-                        {
-                            row.copy_from_slice(from);
-                        }
-                    }
-                    to
+                    index_forward(inputs, sources, support, &values, lanes, worker)?
                 }
                 Node::Max { .. } | Node::Product(_) => {
                     let Some(signs) = tape.signs[at].take() else { continue };
@@ -191,8 +161,41 @@ impl Known<'_> {
         Ok(())
     }
 
+    /// Values of an affine step at the neurons of `support`.
+    pub(super) fn affine_forward(
+        &self,
+        terms: &[(usize, Linear)],
+        bias: Option<&[f32]>,
+        support: Arc<Support>,
+        values: &[Option<Rows>],
+        lanes: usize,
+        worker: &mut Worker<'_>,
+    ) -> Result<Rows, BoundError> {
+        let mut sum: Option<Rows> = None;
+        for (input, map) in terms {
+            let Some(from) = &values[*input] else { continue };
+            let data = worker.pool.take(support.live.len() * lanes)?;
+            let mut to = Rows { support: Arc::clone(&support), data };
+            map.apply(Way::Forward, from, &mut to, lanes, &mut worker.lists);
+            sum = Some(match sum {
+                None => to,
+                Some(sum) => sum.add(to, lanes, &mut worker.pool)?,
+            });
+        }
+        let mut sum = match sum {
+            Some(sum) => sum,
+            None => zeros(support, lanes, worker)?,
+        };
+        if let Some(bias) = bias {
+            for (row, j) in sum.data.chunks_exact_mut(lanes).zip(&sum.support.live) {
+                shift(row, bias[*j as usize]);
+            }
+        }
+        Ok(sum)
+    }
+
     /// The value of `input` at the neurons of `support`; taken if `at` is its last reader and nothing is to be left out.
-    fn restricted(
+    pub(super) fn restricted(
         &self,
         values: &mut [Option<Rows>],
         input: usize,
@@ -262,8 +265,29 @@ impl Known<'_> {
     }
 }
 
+/// Values that an index map picks, at the neurons of `support`.
+pub(super) fn index_forward(
+    inputs: &[usize],
+    sources: &[Option<(u32, u32)>],
+    support: Arc<Support>,
+    values: &[Option<Rows>],
+    lanes: usize,
+    worker: &mut Worker<'_>,
+) -> Result<Rows, BoundError> {
+    let mut to = zeros(support, lanes, worker)?;
+    let Rows { support, data } = &mut to;
+    for (row, j) in data.chunks_exact_mut(lanes).zip(&support.live) {
+        if let Some((of, element)) = sources[*j as usize]
+            && let Some(from) = value_of(values, inputs[of as usize], element as usize, lanes)
+        {
+            row.copy_from_slice(from);
+        }
+    }
+    Ok(to)
+}
+
 /// The row of neuron `j` of a slot, if it has one; without one its value is 0.
-fn value_of(values: &[Option<Rows>], slot: usize, j: usize, lanes: usize) -> Option<&[f32]> {
+pub(super) fn value_of(values: &[Option<Rows>], slot: usize, j: usize, lanes: usize) -> Option<&[f32]> {
     let rows = values[slot].as_ref()?;
     let at = rows.support.pos[j];
     (at != DROP).then(|| &rows.data[at as usize * lanes..][..lanes])

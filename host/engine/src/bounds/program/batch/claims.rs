@@ -101,7 +101,7 @@ pub(super) fn kink(function: Function) -> Option<[f32; 2]> {
 }
 
 /// Bytes of one element.
-fn width(function: Function) -> usize {
+pub(super) fn width(function: Function) -> usize {
     if kink(function).is_some() { 1 } else { 2 }
 }
 

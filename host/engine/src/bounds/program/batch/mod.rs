@@ -12,10 +12,18 @@
 //!
 //! Source: Wang et al. 2021 (arXiv:2103.06624); Shi et al. 2024 (arXiv:2405.21063) for points of any nonlinearity.
 
+mod block;
 mod claims;
+mod curves;
+mod free;
+mod kinks;
+mod multipliers;
 mod optimise;
+mod planes;
 mod rebound;
 mod root;
+#[cfg(test)]
+mod tests;
 
 pub use certus_core::proof::program::Split;
 pub use claims::{Alphas, claims};
