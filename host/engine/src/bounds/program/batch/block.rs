@@ -69,7 +69,7 @@ impl<'a> Block<'a> {
         start: impl FnOnce(&Known<'a>, usize) -> Start,
     ) -> Result<Self, BoundError> {
         let width = padded_lanes(lanes.len());
-        let multipliers = Multipliers::new(net, lanes);
+        let mut multipliers = Multipliers::new(net, lanes);
         let first = claims::first_bytes(net);
         let mut alive: Vec<Arc<Support>> = Vec::with_capacity(net.nodes.len());
         let mut steps = Vec::with_capacity(net.nodes.len());
@@ -109,6 +109,7 @@ impl<'a> Block<'a> {
             alive,
         };
         let start = start(&known, width);
+        multipliers.begin(&start.rows, width);
         let boxes = Boxes::new(lanes, width);
         let supports = vec![None; net.nodes.len()];
         let value = vec![0.0; width];
@@ -285,7 +286,7 @@ impl<'a> Block<'a> {
                 Step::Products(products) => products.compact(&lanes, before),
             }
         }
-        self.multipliers.compact(kept);
+        self.multipliers.compact(kept, width);
         if let Boxes::Own { lower, upper } = &mut self.boxes {
             (*lower, *upper) = (columns(lower, &lanes, before), columns(upper, &lanes, before));
         }

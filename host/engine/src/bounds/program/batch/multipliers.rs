@@ -35,6 +35,8 @@ pub(super) struct Multipliers {
     slots: Vec<Vec<Multiplier>>,
     /// The split elements of each slot.
     supports: Vec<Option<Arc<Support>>>,
+    /// The size of each lane's coefficients where they were last measured, `[lanes]`.
+    size: Vec<f32>,
 }
 
 impl Multipliers {
@@ -70,7 +72,13 @@ impl Multipliers {
             (!live.is_empty()).then(|| Arc::new(Support::new(net.sizes[slot], live)))
         };
         let supports = slots.iter().enumerate().map(|(slot, of)| support(slot, of)).collect();
-        Self { slots, supports }
+        Self { slots, supports, size: Vec::new() }
+    }
+
+    /// Measures the rows that passes start with.
+    pub(super) fn begin(&mut self, rows: &Rows, lanes: usize) {
+        self.size = vec![0.0; lanes];
+        self.note_size(rows);
     }
 
     /// The split elements of a slot, ascending.
@@ -104,11 +112,9 @@ impl Multipliers {
         Ok(Some(rows))
     }
 
-    /// The size of the coefficients on the elements of `slot`, before multipliers, where it is not known yet.
-    fn measure(&mut self, slot: usize, rows: &Rows, lanes: usize) {
-        if self.slots[slot].iter().all(|m| m.unit > 0.0) {
-            return;
-        }
+    /// Takes the mean size of each lane's coefficients; where all are 0 the last one stays.
+    fn note_size(&mut self, rows: &Rows) {
+        let lanes = self.size.len();
         let (mut sum, mut count) = (vec![0.0f32; lanes], vec![0.0f32; lanes]);
         for row in rows.data.chunks_exact(lanes) {
             for ((a, sum), count) in row.iter().zip(&mut sum).zip(&mut count) {
@@ -116,10 +122,20 @@ impl Multipliers {
                 *count += f32::from(u8::from(*a != 0.0));
             }
         }
+        for ((size, sum), count) in self.size.iter_mut().zip(sum).zip(count) {
+            *size = if sum > 0.0 { sum / count } else { *size };
+        }
+    }
+
+    /// The size of the coefficients on the elements of `slot`, before multipliers, in the first pass.
+    fn measure(&mut self, slot: usize, rows: &Rows, lanes: usize) {
+        if self.slots[slot].iter().all(|m| m.unit > 0.0) {
+            return;
+        }
+        self.note_size(rows);
         for m in self.slots[slot].iter_mut().filter(|m| m.unit <= 0.0) {
             let at = rows.support.pos[m.element as usize] as usize * lanes + m.lane as usize;
-            let mean = sum[m.lane as usize] / count[m.lane as usize].max(1.0);
-            m.unit = mean.max(rows.data[at].abs());
+            m.unit = self.size[m.lane as usize].max(rows.data[at].abs());
         }
     }
 
@@ -156,8 +172,10 @@ impl Multipliers {
         beta
     }
 
-    /// Keeps only some lanes, in this order.
-    pub(super) fn compact(&mut self, lanes: &[usize]) {
+    /// Keeps only some lanes, in this order; `width` columns.
+    pub(super) fn compact(&mut self, lanes: &[usize], width: usize) {
+        self.size = lanes.iter().map(|r| self.size[*r]).collect();
+        self.size.resize(width, 0.0);
         for of in &mut self.slots {
             of.retain_mut(|m| match lanes.iter().position(|r| *r == m.lane as usize) {
                 Some(r) => {
