@@ -427,7 +427,7 @@ fn with_all_neurons_split_the_bound_reaches_the_linear_programs() {
             .map(|(splits, intervals)| Lane { region, intervals, row: 0, splits, start: None })
             .collect();
         let spec = Spec { weights: vec![1.0], bias: vec![0.0] };
-        let how = LaneClimb { iterations: 3000, beta_rate: 0.2, decay: 0.997, ..ALL };
+        let how = LaneClimb { iterations: 3000, beta_rate: 2.0, decay: 0.997, ..ALL };
         let found = optimise(&net, &spec, &lanes, &how, Stop::default()).unwrap();
         let range = least.iter().copied().fold(0.0f64, |m, y| m.max(y.abs()));
         for (least, found) in least.iter().zip(&found) {
