@@ -5,9 +5,11 @@ pub use certus_learn as learn;
 
 pub mod csv;
 pub mod interrupt;
+pub mod live;
 pub mod machine;
 pub mod output;
 pub mod progress;
 pub mod quickstart;
 pub mod report;
+pub mod settings;
 pub mod table;

@@ -12,6 +12,7 @@ mod monitor;
 mod networks;
 mod proof;
 mod quickstart;
+mod settings;
 mod supports;
 mod verify;
 
@@ -38,6 +39,8 @@ pub enum Command {
     Check(check::Args),
     /// Verify every instance of a benchmark and compare with the expected verdicts.
     Bench(bench::Args),
+    /// Show the expert settings as the TOML file that sets them.
+    Settings(settings::Args),
     /// Prove region certificates around samples or on boxes.
     Certify(certify::Args),
     /// Evaluate a network on samples, as the device computes it.
@@ -62,6 +65,7 @@ impl Command {
             Self::Verify(args) => verify::run(args, out),
             Self::Check(args) => check::run(args, out),
             Self::Bench(args) => bench::run(args, out),
+            Self::Settings(args) => settings::run(args, out),
             Self::Certify(args) => certify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
             Self::Export(args) => export::run(args, out),
@@ -143,6 +147,9 @@ pub enum Error {
     /// This program could not be started again for one instance or in the background.
     #[error("cannot start another process of this program: {0}")]
     Process(io::Error),
+    /// Settings that could not be read.
+    #[error(transparent)]
+    Settings(#[from] certus::settings::SettingsError),
     /// A list of instances, or of results, that cannot be read.
     #[error("{path}: {problem}")]
     List {

@@ -1,15 +1,16 @@
 //! `certus verify`: a verdict with its evidence, for a network and a property or for a VNN-LIB 2.0 query.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use certus::live::View;
 use certus::{interrupt, machine, output};
 use certus_engine::graph;
 use certus_engine::property::{Lowered, Problem, PropertyError, Query, Specification, load_specification};
-use certus_engine::search::{Progress, Silent, Snapshot};
+use certus_engine::search::{Progress, Silent};
 use certus_engine::verify::proof_file::Journal;
 use certus_engine::verify::{Instance, Reason, Report, Settings, Verdict};
 use serde::Serialize;
@@ -32,9 +33,12 @@ pub struct Args {
     /// Weights in the place of the network's own, safetensors; with a property of VNN-LIB 1.0.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Seconds until the search is given up.
-    #[arg(long, value_name = "S", default_value_t = 120.0, allow_negative_numbers = true)]
-    timeout: f64,
+    /// Seconds until the search is given up; 120 unless the settings say otherwise.
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    timeout: Option<f64>,
+    /// Expert settings, TOML; `certus settings` shows them.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Print the result as JSON after the verdict's line.
     #[arg(long)]
     json: bool,
@@ -53,12 +57,12 @@ pub struct Args {
     /// Largest proof that is written, MiB.
     #[arg(long, value_name = "N", default_value_t = 1024, requires = "proof")]
     proof_limit_mib: u64,
-    /// Worker threads; 0 takes one per core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
-    /// Seed of the attack's random starts.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    seed: u64,
+    /// Worker threads; 0, as by default, takes one per core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Seed of the attack's random starts; 0 by default.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
 }
 
 /// Seconds from the command line as a duration.
@@ -88,6 +92,22 @@ fn query_word(verdict: &Verdict) -> &'static str {
     }
 }
 
+/// Exit code of a search that was interrupted, as a shell counts it for Ctrl-C.
+const STOPPED: u8 = 130;
+
+fn is_stopped(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Unknown { reason: Reason::Stopped, .. })
+}
+
+fn exit_code(verdict: &Verdict) -> ExitCode {
+    if is_stopped(verdict) { ExitCode::from(STOPPED) } else { ExitCode::SUCCESS }
+}
+
+/// The verdict's line for people.
+fn shown(verdict: &Verdict, word: &str) -> String {
+    if is_stopped(verdict) { format!("{word} (stopped)") } else { word.to_owned() }
+}
+
 #[derive(Serialize)]
 struct Json<'a> {
     verdict: &'a str,
@@ -105,23 +125,8 @@ struct Json<'a> {
     assignment: Option<&'a Assignment>,
 }
 
-/// One line on standard error, rewritten.
-struct Line;
-
-impl Progress for Line {
-    fn update(&self, s: Snapshot) {
-        let bound = s.lower_bound.map_or_else(|| "-".into(), |b| format!("{b:.4}"));
-        eprint!(
-            "\r{:>9} domains, {:>6} open, {:6.2} % proved, bound {bound:<12}",
-            s.domains,
-            s.open,
-            100.0 * s.proved
-        );
-    }
-}
-
 pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
-    let timeout = timeout("timeout", args.timeout)?;
+    let settings = args.settings()?;
     if let Some(path) = &args.witness {
         output::check_writable(path)?;
     }
@@ -130,7 +135,6 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     }
     let path = args.property.as_ref().unwrap_or(&args.first);
     let specification = load_specification(path)?;
-    let settings = Settings { timeout, threads: args.threads, seed: args.seed, ..Settings::default() };
     match (specification, &args.property) {
         (Specification::V1(lowered), Some(_)) => {
             args.refuse_query_options()?;
@@ -152,6 +156,18 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
 }
 
 impl Args {
+    /// The defaults, then the file, then the options.
+    fn settings(&self) -> Result<Settings, Error> {
+        let file = self.config.as_deref().map(certus::settings::read).transpose()?.unwrap_or_default();
+        let timeout = self.timeout.map(|s| timeout("timeout", s)).transpose()?;
+        Ok(Settings {
+            timeout: timeout.unwrap_or(file.timeout),
+            threads: self.threads.unwrap_or(file.threads),
+            seed: self.seed.unwrap_or(file.seed),
+            ..file
+        })
+    }
+
     fn refuse_query_options(&self) -> Result<(), Error> {
         if self.network.is_empty() {
             return Ok(());
@@ -199,12 +215,12 @@ fn verify_with_file(
     } else if let Verdict::Violated(witness) = &report.verdict {
         write!(out, "{}", network_witness(&instance, witness))?;
     } else {
-        writeln!(out, "{}", word(&report.verdict))?;
+        writeln!(out, "{}", shown(&report.verdict, word(&report.verdict)))?;
     }
     if !args.json && !args.quiet {
         describe(&report);
     }
-    unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
+    unwritten.map_or(Ok(exit_code(&report.verdict)), Err)
 }
 
 /// A witness of the composed network as one of the only network: all of its inputs, its own outputs.
@@ -262,7 +278,7 @@ fn verify_query(
     if let (Some(assignment), Some(folder)) = (&assignment, &args.serialise_assignments) {
         assignment.serialise(folder)?;
     }
-    writeln!(out, "{verdict}")?;
+    writeln!(out, "{}", if args.json { verdict.into() } else { shown(&report.verdict, verdict) })?;
     if args.json {
         writeln!(out, "{}", json(verdict, &report, assignment.as_ref()))?;
     } else {
@@ -273,7 +289,7 @@ fn verify_query(
             describe(&report);
         }
     }
-    unwritten.map_or(Ok(ExitCode::SUCCESS), Err)
+    unwritten.map_or(Ok(exit_code(&report.verdict)), Err)
 }
 
 /// Searches; the proof, if one was asked for and found, is written before the verdict is printed. The second part is why it
@@ -301,15 +317,11 @@ fn live_search(
     settings: &Settings,
     journal: Option<&Arc<Journal>>,
 ) -> Report {
-    let live = std::io::stderr().is_terminal() && !args.quiet && !args.json;
-    let shown: &dyn Progress = if live { &Line } else { &Silent };
+    let view =
+        (!args.quiet && !args.json).then(|| View::start(settings.timeout, instance.property().cases.len()));
+    let shown = view.as_ref().map_or(&Silent as &dyn Progress, |view| view);
     let recording = journal.map(|journal| Recording { shown, journal: Arc::clone(journal) });
     let progress = recording.as_ref().map_or(shown, |r| r);
-    let report = instance.verify(settings, interrupt::stop_flag(), progress);
-    if live {
-        eprint!("\r{:72}\r", "");
-    }
-    report
 }
 
 /// What it took, on standard error.

@@ -14,6 +14,7 @@ pub mod program;
 pub mod proof_file;
 mod relu_split;
 mod resume;
+pub mod settings;
 mod shared;
 
 use crate::bounds::crown::Scratch;

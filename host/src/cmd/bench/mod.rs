@@ -7,6 +7,7 @@ mod record;
 mod runner;
 mod summary;
 
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -41,9 +42,12 @@ pub struct Args {
     /// Where the results go, CSV; a line after each instance.
     #[arg(long, value_name = "FILE", default_value = "bench.csv")]
     out: PathBuf,
-    /// Worker threads; 0 takes one per core.
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    /// Worker threads; 0, as by default, takes one per core.
+    #[arg(long, value_name = "N")]
+    threads: Option<usize>,
+    /// Expert settings, TOML; `certus settings` shows them. Its timeout is not used: list and cap say it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Run each instance as a process of its own: start-up counts, and one that crashes does not end the list.
     #[arg(long)]
     process: bool,
@@ -126,12 +130,14 @@ fn run_list(args: &Args, dir: &Path, out: &mut dyn Write) -> Result<ExitCode, Er
     if args.detached {
         detach();
     }
+    let file = args.config.as_deref().map(certus::settings::read).transpose()?;
     let cap = args.timeout_cap.map(|s| timeout("timeout-cap", s)).transpose()?;
     output::check_writable(&args.out)?;
     let instances = chosen(args, dir)?;
-    let settings = Settings { threads: args.threads, ..Settings::default() };
+    let mut settings = file.unwrap_or_default();
+    settings.threads = args.threads.unwrap_or(settings.threads);
     let process = match args.process {
-        true => Some((this_program()?, vec!["--threads".into(), settings.threads.to_string()])),
+        true => Some((this_program()?, process_options(args, &settings))),
         false => None,
     };
     let threads = match settings.threads {
@@ -173,6 +179,15 @@ fn run_list(args: &Args, dir: &Path, out: &mut dyn Write) -> Result<ExitCode, Er
     }
     writeln!(out)?;
     conclude(args, &[(list_name(&args.out), records)], out)
+}
+
+/// What `certus verify` is told of the settings.
+fn process_options(args: &Args, settings: &Settings) -> Vec<OsString> {
+    let mut options: Vec<OsString> = vec!["--threads".into(), settings.threads.to_string().into()];
+    if let Some(path) = &args.config {
+        options.extend(["--config".into(), path.into()]);
+    }
+    options
 }
 
 fn chosen(args: &Args, dir: &Path) -> Result<Vec<Instance>, Error> {

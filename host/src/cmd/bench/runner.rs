@@ -1,5 +1,6 @@
 //! Runs one instance: inside this process, or as a process of its own.
 
+use std::ffi::OsString;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -30,7 +31,7 @@ pub struct Runner {
     /// For each instance; its timeout is set per instance.
     pub settings: Settings,
     /// Program that runs an instance as a process of its own, and arguments for it.
-    pub process: Option<(PathBuf, Vec<String>)>,
+    pub process: Option<(PathBuf, Vec<OsString>)>,
 }
 
 fn interrupted() -> bool {
@@ -82,7 +83,7 @@ impl Runner {
     fn run_process(
         &self,
         program: &Path,
-        arguments: &[String],
+        arguments: &[OsString],
         instance: &Instance,
         limit: Duration,
     ) -> Result<Record, String> {
