@@ -322,6 +322,7 @@ fn live_search(
     let shown = view.as_ref().map_or(&Silent as &dyn Progress, |view| view);
     let recording = journal.map(|journal| Recording { shown, journal: Arc::clone(journal) });
     let progress = recording.as_ref().map_or(shown, |r| r);
+    instance.verify(settings, interrupt::stop_flag(), progress)
 }
 
 /// What it took, on standard error.
