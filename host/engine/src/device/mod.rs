@@ -1,5 +1,6 @@
-//! Where arithmetic runs. Now: the processor's vectors, for the proof checkers.
+//! Where arithmetic runs: the processor's vectors, for the proof checkers; HiGHS, where its library is found.
 
+pub mod highs;
 mod program_kernel;
 mod proof_kernel;
 

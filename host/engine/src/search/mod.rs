@@ -1,6 +1,7 @@
 //! What every search shares: a budget of time, the tree of splits, a pool of open domains for several threads, progress.
 
 pub mod budget;
+pub mod lp;
 pub mod pool;
 pub mod recorder;
 pub mod tree;

@@ -1,0 +1,3 @@
+//! The solvers against each other, against exact vertex enumeration, and against what their own certificates say.
+
+mod solvers;
