@@ -136,7 +136,9 @@ impl Highs {
         let named = std::env::var_os(PATH_VARIABLE).map(PathBuf::from);
         let names = match named {
             Some(path) => vec![path],
-            None => ["libhighs.so", "libhighs.so.1", "libhighs.dylib", "highs.dll"].map(PathBuf::from).to_vec(),
+            None => {
+                ["libhighs.so", "libhighs.so.1", "libhighs.dylib", "highs.dll"].map(PathBuf::from).to_vec()
+            }
         };
         let mut error = HighsError::Load("no name to try".into());
         for name in names {
@@ -273,6 +275,10 @@ impl Model<'_> {
         if got == ERROR {
             return Err(HighsError::Call("Highs_getSolution"));
         }
-        Ok(if status == OPTIMAL { RawOutcome::Optimal { primal, duals } } else { RawOutcome::Other { duals } })
+        Ok(if status == OPTIMAL {
+            RawOutcome::Optimal { primal, duals }
+        } else {
+            RawOutcome::Other { duals }
+        })
     }
 }

@@ -1,10 +1,10 @@
 //! The relaxation of a chain on a domain: a box, and ReLUs fixed to a side.
 
-use super::relaxation::{Kink, Linear, Relaxation};
 use super::LpError;
+use super::relaxation::{Kink, Linear, Relaxation};
 use crate::bounds::crown::Interval;
-use certus_core::layer::Affine;
 use certus_core::Layer;
+use certus_core::layer::Affine;
 
 /// A domain of a chain.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +69,8 @@ impl ChainDomain<'_> {
 
     /// About how many numbers the relaxation holds: what building it costs in memory.
     pub fn size(&self) -> usize {
-        let unstable = |i: &Interval| i.lower.iter().zip(&i.upper).filter(|(l, u)| **l < 0.0 && **u > 0.0).count();
+        let unstable =
+            |i: &Interval| i.lower.iter().zip(&i.upper).filter(|(l, u)| **l < 0.0 && **u > 0.0).count();
         let columns = self.region.0.len() + self.intervals.iter().map(unstable).sum::<usize>();
         let widest = self.layers.iter().map(Layer::outputs).max().unwrap_or(0);
         columns * (widest + 3 * (columns - self.region.0.len()) + self.splits.len())

@@ -51,7 +51,8 @@ pub fn decide_leaf(
         let mut refuted = None;
         for (index, row) in rows.iter().enumerate() {
             if let Some(ray) = &empty {
-                refuted = by_ray(relaxation, row, ray).map(|evidence| Refuted { row: index as u16, evidence });
+                refuted =
+                    by_ray(relaxation, row, ray).map(|evidence| Refuted { row: index as u16, evidence });
             } else {
                 let lp = relaxation.minimising(row);
                 let (found, end) = minimise(relaxation, &lp, row, solver, deadline);
@@ -59,7 +60,8 @@ pub fn decide_leaf(
                 match found {
                     Found::Proved(evidence) => refuted = Some(Refuted { row: index as u16, evidence }),
                     Found::Empty(ray) => {
-                        refuted = by_ray(relaxation, row, &ray).map(|evidence| Refuted { row: index as u16, evidence });
+                        refuted = by_ray(relaxation, row, &ray)
+                            .map(|evidence| Refuted { row: index as u16, evidence });
                         empty = Some(ray);
                     }
                     Found::Point(point) => decision.points.push(point),

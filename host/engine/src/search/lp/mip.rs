@@ -169,9 +169,7 @@ impl Search<'_> {
                 let limits = limits(self.relaxation, row, self.deadline);
                 let (outcome, basis) = simplex::solve(&self.lp, Some(&node.basis), limits);
                 let evidence = match &outcome {
-                    Outcome::Infeasible { ray } => {
-                        by_ray_of(self.relaxation, &self.lp, row, ray, &node.path)
-                    }
+                    Outcome::Infeasible { ray } => by_ray_of(self.relaxation, &self.lp, row, ray, &node.path),
                     Outcome::Optimal(super::Optimum { duals, .. }) | Outcome::Stopped { duals, .. } => {
                         Some(self.relaxation.evidence(&self.lp, row.offset(), duals, &node.path))
                     }

@@ -21,9 +21,9 @@ mod problem;
 pub mod relaxation;
 mod scale;
 pub mod simplex;
-pub mod tighten;
 #[cfg(test)]
 mod tests;
+pub mod tighten;
 
 pub use leaf::{Decision, Refuted, decide_leaf};
 pub use problem::{Lp, LpError};

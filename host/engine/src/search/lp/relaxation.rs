@@ -283,10 +283,15 @@ impl Relaxation {
     ///
     /// # Panics
     /// If there is none, or not one interval each.
-    pub fn maximum(&mut self, values: &[&Linear], intervals: &[(f64, f64)]) -> Result<Option<Linear>, LpError> {
+    pub fn maximum(
+        &mut self,
+        values: &[&Linear],
+        intervals: &[(f64, f64)],
+    ) -> Result<Option<Linear>, LpError> {
         assert!(!values.is_empty() && values.len() == intervals.len(), "one interval each");
         let floor = intervals.iter().map(|i| i.0).fold(f64::NEG_INFINITY, f64::max);
-        let mut candidates = (0..values.len()).filter(|k| intervals[*k].1 > floor || intervals[*k].0 == floor);
+        let mut candidates =
+            (0..values.len()).filter(|k| intervals[*k].1 > floor || intervals[*k].0 == floor);
         match (candidates.next(), candidates.next()) {
             (Some(only), None) => Ok(Some(values[only].clone())),
             _ => Ok(None),
@@ -341,7 +346,8 @@ impl Relaxation {
         for (i, y) in y.iter().enumerate().filter(|(_, y)| **y != 0.0) {
             lp.row(i).for_each(|(j, a)| reduced[j] -= y * a);
         }
-        let multiplier = |split: &Option<(usize, f64)>| split.map_or(0.0, |(row, sign)| (sign * y[row]).max(0.0));
+        let multiplier =
+            |split: &Option<(usize, f64)>| split.map_or(0.0, |(row, sign)| (sign * y[row]).max(0.0));
         let mut beta: Vec<f64> = self.splits.iter().map(multiplier).collect();
         let left = |neuron: &Unstable| neuron.left.map_or(reduced[neuron.column], |row| y[row]).max(0.0);
         for (index, active) in path {

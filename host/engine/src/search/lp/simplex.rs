@@ -154,7 +154,10 @@ enum Blocking {
 }
 
 enum Step {
-    Entering { flips: Vec<Blocking>, entering: Breakpoint },
+    Entering {
+        flips: Vec<Blocking>,
+        entering: Breakpoint,
+    },
     Unbounded,
     /// Only pivots that are too small.
     Unstable,
@@ -325,7 +328,8 @@ impl<'a> Simplex<'a> {
                 }
             }
             // A dual feasible basis proves the value at its point, which need not satisfy any row.
-            if enough.is_some_and(|e| self.lp.value(&self.x) > e && dual::bound(self.lp, &self.signed()) > e) {
+            if enough.is_some_and(|e| self.lp.value(&self.x) > e && dual::bound(self.lp, &self.signed()) > e)
+            {
                 return End::Stopped;
             }
             let bland = zeros > 100 + self.tight.len();
@@ -422,7 +426,12 @@ impl<'a> Simplex<'a> {
             if falling > ZERO && l < u && self.basic_at[j] == NONE {
                 let distance = if self.at_upper[j] { -self.d[j] } else { self.d[j] };
                 let at = distance.max(0.0) / falling;
-                points.push(Breakpoint { at, what: Blocking::Column(j), alpha: *a, reach: falling * (u - l) });
+                points.push(Breakpoint {
+                    at,
+                    what: Blocking::Column(j),
+                    alpha: *a,
+                    reach: falling * (u - l),
+                });
             }
         }
         for (t, ((row, upper), w)) in self.tight.iter().zip(w).enumerate() {

@@ -49,7 +49,8 @@ pub fn tighten_layer(
             let limits = Limits { enough: None, deadline };
             let (outcome, last) = simplex::solve(&lp, Some(&basis), limits);
             basis = last;
-            let (Outcome::Optimal(super::Optimum { duals, .. }) | Outcome::Stopped { duals, .. }) = outcome else {
+            let (Outcome::Optimal(super::Optimum { duals, .. }) | Outcome::Stopped { duals, .. }) = outcome
+            else {
                 continue;
             };
             let evidence = relaxation.evidence(&lp, row.offset(), &duals, &[]);
