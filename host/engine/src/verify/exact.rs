@@ -13,7 +13,7 @@ use std::time::Instant;
 /// Largest relaxation, in numbers of its rows, for which a domain's LP is built.
 const LARGEST: usize = 4_000_000;
 /// Largest relaxation that a MIP takes on.
-const TINY: usize = 60_000;
+const TINY: usize = 150_000;
 /// Nodes of a MIP.
 const NODES: usize = 4_000;
 

@@ -18,6 +18,7 @@ mod kernel;
 pub mod leaf;
 pub mod mip;
 mod problem;
+pub mod program;
 pub mod relaxation;
 mod scale;
 pub mod simplex;

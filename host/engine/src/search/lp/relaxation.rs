@@ -159,6 +159,7 @@ pub struct Relaxation {
     /// The row of each split, and its sign.
     splits: Vec<Option<(usize, f64)>>,
     unstable: Vec<Unstable>,
+    relaxed_maxima: usize,
 }
 
 /// What the duals of a domain's LP state in a proof.
@@ -179,7 +180,13 @@ impl Relaxation {
     /// [`LpError::Column`].
     pub fn new(lower: &[f64], upper: &[f64], splits: usize) -> Result<Self, LpError> {
         let lp = Lp::new(lower.to_vec(), upper.to_vec(), vec![0.0; lower.len()])?;
-        Ok(Self { inputs: lower.len(), lp, splits: vec![None; splits], unstable: Vec::new() })
+        Ok(Self {
+            inputs: lower.len(),
+            lp,
+            splits: vec![None; splits],
+            unstable: Vec::new(),
+            relaxed_maxima: 0,
+        })
     }
 
     /// The LP, its cost 0.
@@ -197,9 +204,9 @@ impl Relaxation {
         &self.unstable
     }
 
-    /// Whether the LP is the network: no neuron is relaxed.
+    /// Whether the LP is the network: nothing is relaxed.
     pub fn is_exact(&self) -> bool {
-        self.unstable.is_empty()
+        self.unstable.is_empty() && self.relaxed_maxima == 0
     }
 
     /// The least and greatest value of `linear` on the columns' box.
@@ -247,7 +254,7 @@ impl Relaxation {
         let top = highest + 1.0 + highest.abs();
         let lowest = [n * z_low, n * z_high, p * z_low, p * z_high].into_iter().fold(0.0, f64::min);
         let bottom = if n == 0.0 { 0.0 } else { lowest - 1.0 - lowest.abs() };
-        let column = self.column(bottom, top)?;
+        let column = self.lp.push_column(bottom, top)?;
         let row = |s: f64| z.entries().map(move |(j, a)| (j, -s * a)).chain([(column, 1.0)]);
         let right = self.lp.rows();
         self.lp.push_row(row(p).collect::<Vec<_>>(), p * z.offset(), f64::INFINITY)?;
@@ -276,30 +283,32 @@ impl Relaxation {
         Ok(Linear::Column(column))
     }
 
-    /// A maximum of several values, above each of them and below the greatest upper bound; exact if one is above all others.
+    /// A maximum of several values: above each, and below the greatest upper bound; exact if one is above all others.
     ///
     /// # Errors
     /// [`LpError`].
     ///
     /// # Panics
     /// If there is none, or not one interval each.
-    pub fn maximum(
-        &mut self,
-        values: &[&Linear],
-        intervals: &[(f64, f64)],
-    ) -> Result<Option<Linear>, LpError> {
+    pub fn maximum(&mut self, values: &[&Linear], intervals: &[(f64, f64)]) -> Result<Linear, LpError> {
         assert!(!values.is_empty() && values.len() == intervals.len(), "one interval each");
         let floor = intervals.iter().map(|i| i.0).fold(f64::NEG_INFINITY, f64::max);
-        let mut candidates =
-            (0..values.len()).filter(|k| intervals[*k].1 > floor || intervals[*k].0 == floor);
-        match (candidates.next(), candidates.next()) {
-            (Some(only), None) => Ok(Some(values[only].clone())),
-            _ => Ok(None),
+        let ceiling = intervals.iter().map(|i| i.1).fold(f64::NEG_INFINITY, f64::max);
+        let first =
+            (0..values.len()).find(|k| intervals[*k].0 == floor).expect("one has the greatest lower bound");
+        let rivals: Vec<usize> =
+            (0..values.len()).filter(|k| *k != first && intervals[*k].1 > floor).collect();
+        if rivals.is_empty() {
+            return Ok(values[first].clone());
         }
-    }
-
-    fn column(&mut self, lower: f64, upper: f64) -> Result<usize, LpError> {
-        self.lp.push_column(lower, upper)
+        self.relaxed_maxima += 1;
+        let column = self.lp.push_column(floor, ceiling.max(floor))?;
+        for k in rivals.into_iter().chain([first]) {
+            let row: Vec<(usize, f64)> =
+                values[k].entries().map(|(j, a)| (j, -a)).chain([(column, 1.0)]).collect();
+            self.lp.push_row(row, values[k].offset(), f64::INFINITY)?;
+        }
+        Ok(Linear::Column(column))
     }
 
     /// The LP that minimises `row`, without its constant.
