@@ -141,7 +141,10 @@ pub fn check_leaf(
                     mass,
                     factors,
                 };
-                tighten(kernel, known, layer, (lower_now, upper_now, error_now), &mut rows)?;
+                let is_cut = splits.iter().any(|s| usize::from(s.layer) < index);
+                if tighten(kernel, known, layer, (lower_now, upper_now, error_now), is_cut, &mut rows)? {
+                    return Ok(()); // no input satisfies the splits
+                }
             }
             for split in splits.iter().filter(|s| usize::from(s.layer) == index) {
                 if cut(split, lower_now, upper_now)? {
@@ -216,14 +219,16 @@ fn cut(split: &Split, lower: &mut [f64], upper: &mut [f64]) -> Result<bool, Reje
     Ok(*l > *u)
 }
 
-/// Tightens the unstable neurons of `layer`, which follows `known`, by two rows each.
+/// Tightens the unstable neurons of `layer`, which follows `known`, by two rows each; true if nothing is left of the leaf, which only
+/// a split below (`is_cut`) can be the reason of.
 fn tighten(
     kernel: &mut impl Kernel,
     known: Known<'_>,
     layer: &Layer<'_>,
     (lower, upper, error): (&mut [f64], &mut [f64], &[f64]),
+    is_cut: bool,
     rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
+) -> Result<bool, Rejection> {
     let pairs = rows.count / 2;
     let mut first = 0;
     while first < layer.outputs() {
@@ -250,9 +255,10 @@ fn tighten(
                 let below = rows.bound(lane, known.factors)?;
                 let above = -rows.bound(lane + 1, known.factors)?;
                 lane += 2;
-                // Both enclosures hold. Should they cross, a bound is wrong: claim nothing.
+                // Both enclosures hold for every input that satisfies the splits. Should they cross, there is none; and where
+                // nothing is split below, a bound is wrong: claim nothing.
                 if below > *u || above < *l || below > above {
-                    return Err(Rejection::NonFinite);
+                    return if is_cut { Ok(true) } else { Err(Rejection::NonFinite) };
                 }
                 *l = if below > *l { below } else { *l };
                 *u = if above < *u { above } else { *u };
@@ -260,7 +266,7 @@ fn tighten(
         }
         first = last;
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Starts a row at `sign · z` of one neuron of `layer`, in lane `lane`.

@@ -5,7 +5,6 @@
 //! leaves of the tree.
 
 mod attack;
-mod exact;
 mod group;
 mod input_split;
 mod instance;
