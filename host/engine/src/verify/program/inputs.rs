@@ -3,7 +3,11 @@
 use super::domain::Domain;
 use super::tree::{Cut, LeafClaim, adaptive_lemma};
 use super::worker::Worker;
+use crate::bounds::program::batch::{Found, Lane, LaneClimb, claims, optimise};
 use crate::bounds::program::{self as bounds, BoundError, Intermediate, Interval, Region};
+
+/// Iterations of a domain's rows.
+const ITERATIONS: usize = 10;
 
 /// What bounds say of a domain.
 pub struct Judged {
@@ -13,6 +17,20 @@ pub struct Judged {
     pub rows: Vec<(u16, f32)>,
     /// Bounds of every slot; empty if nothing is known.
     pub slots: Vec<Interval>,
+}
+
+/// A row that CROWN leaves, with what a climb of its slopes finds.
+pub struct Climbed {
+    pub disjunct: usize,
+    pub found: Found,
+}
+
+/// The lowest bound of a disjunct.
+pub fn lowest(judged: &Judged, climbed: &[Climbed]) -> f32 {
+    if judged.lowest > 0.0 {
+        return judged.lowest;
+    }
+    climbed.iter().map(|c| c.found.bound).fold(f32::INFINITY, f32::min)
 }
 
 impl Worker<'_, '_> {
@@ -33,18 +51,19 @@ impl Worker<'_, '_> {
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
         let Some(judged) = self.bound(region) else { return vec![domain] };
-        let Judged { lowest, rows, .. } = judged;
-        let cut = self.choose_coordinate(&domain, region, &rows);
+        let climbed = self.climb_rows(region, &judged, ITERATIONS);
+        let lowest = lowest(&judged, &climbed);
+        let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
         // Where nothing is left to halve, the search's own rounding may hide what the checker can show.
         if lowest > 0.0 || cut.is_none() {
-            let claims = rows.iter().map(|(row, _)| LeafClaim { row: *row, ..LeafClaim::default() });
-            if self.prove(None, &mut domain, Some(adaptive_lemma()), claims.collect()) {
+            let claims = self.claims_of(&judged, &climbed);
+            if self.prove(None, &mut domain, Some(adaptive_lemma()), claims) {
                 self.shared.note(lowest, 0.5f64.powi(domain.depth.cast_signed()));
                 return Vec::new();
             }
         }
         self.shared.note(lowest, 0.0);
-        if self.shared.settings.attack && self.attack(region) {
+        if self.shared.settings.attack && (self.attack_at(&climbed) || self.attack(region)) {
             return Vec::new();
         }
         match cut {
@@ -52,6 +71,13 @@ impl Worker<'_, '_> {
             // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
             _ => Vec::new(),
         }
+    }
+
+    /// Tries the point where the lowest linear bound is smallest, now and then.
+    fn attack_at(&mut self, climbed: &[Climbed]) -> bool {
+        let open = climbed.iter().filter(|c| !c.found.point.is_empty());
+        let worst = open.min_by(|a, b| a.found.bound.total_cmp(&b.found.bound));
+        worst.is_some_and(|c| self.try_point(&c.found.point))
     }
 
     /// CROWN on a box; `None` if it was stopped.
@@ -80,12 +106,13 @@ impl Worker<'_, '_> {
     }
 
     /// The coordinate to halve and where, or `None` if no coordinate has a point between its ends: the one along which the rows
-    /// that are not proved change most, by their gradient at the centre and the width.
+    /// that are not proved change most, by the coefficients of their linear bounds, or their gradient at the centre, and the width.
     pub fn choose_coordinate(
         &mut self,
         domain: &Domain,
         region: Region<'_>,
         rows: &[(u16, f32)],
+        climbed: &[Climbed],
     ) -> Option<Cut> {
         let problem = self.shared.problem;
         let inputs = domain.lower.len();
@@ -93,7 +120,11 @@ impl Worker<'_, '_> {
         let row = problem.rows_of(worst).start + usize::from(rows[worst].0);
         let centre: Vec<f32> =
             region.lower.iter().zip(region.upper).map(|(l, u)| 0.5 * l + 0.5 * u).collect();
-        let gradient = self.attacker.gradient_at(&centre, row);
+        let mut gradient = self.attacker.gradient_at(&centre, row);
+        for found in climbed.iter().map(|c| &c.found).filter(|f| f.coefficients.len() == inputs) {
+            // Where the bound's slope is not the function's, the relaxation loses: both count.
+            gradient.iter_mut().zip(&found.coefficients).for_each(|(g, a)| *g = g.abs().max(a.abs()));
+        }
         let width = |j: usize| region.upper[j] - region.lower[j];
         let widest = (0..inputs).map(width).fold(0.0, f32::max);
         let steepest = gradient.iter().map(|g| g.abs()).filter(|g| g.is_finite()).fold(0.0, f32::max);
@@ -106,5 +137,44 @@ impl Worker<'_, '_> {
         halves
             .max_by(|a, b| score(a.0).total_cmp(&score(b.0)))
             .map(|(j, value)| Cut::Input { coordinate: j as u32, value })
+    }
+
+    /// The best rows of the disjuncts that CROWN leaves, with what a climb of their slopes alone finds.
+    pub fn climb_rows(&mut self, region: Region<'_>, judged: &Judged, iterations: usize) -> Vec<Climbed> {
+        let problem = self.shared.problem;
+        let open = || (0..judged.rows.len()).filter(|d| judged.rows[*d].1 <= 0.0);
+        let unknown = |disjunct: usize| {
+            let found = Found { bound: judged.rows[disjunct].1, ..Found::default() };
+            Climbed { disjunct, found }
+        };
+        if judged.slots.is_empty() || judged.lowest > 0.0 {
+            return open().map(unknown).collect();
+        }
+        let lane = |d: usize| Lane {
+            region,
+            intervals: &judged.slots,
+            row: problem.rows_of(d).start + usize::from(judged.rows[d].0),
+            splits: &[],
+            start: None,
+        };
+        let lanes: Vec<Lane<'_>> = open().map(lane).collect();
+        let climb = LaneClimb { iterations, threads: self.threads, ..LaneClimb::default() };
+        match optimise(&problem.parts.net, &problem.spec, &lanes, &climb, self.shared.stop()) {
+            Ok(found) => open().zip(found).map(|(disjunct, found)| Climbed { disjunct, found }).collect(),
+            Err(_) => open().map(unknown).collect(),
+        }
+    }
+
+    /// Claims without splits: adaptive slopes where CROWN refutes, those that were climbed else.
+    pub fn claims_of(&self, judged: &Judged, climbed: &[Climbed]) -> Vec<LeafClaim> {
+        let parts = self.shared.problem.parts;
+        let claim = |(d, (row, _)): (usize, &(u16, f32))| {
+            let found = climbed.iter().find(|c| c.disjunct == d).filter(|_| !judged.slots.is_empty());
+            let alpha = found.map_or_else(Vec::new, |c| {
+                claims(&parts.net, parts.program.output(), &judged.slots, &c.found.start.alpha)
+            });
+            LeafClaim { row: *row, alpha: alpha.into(), beta: Vec::new() }
+        };
+        judged.rows.iter().enumerate().map(claim).collect()
     }
 }

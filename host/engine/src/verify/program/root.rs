@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use super::checker::Desk;
 use super::domain::Domain;
-use super::inputs::Judged;
-use super::tree::{LeafClaim, LemmaBytes, adaptive_lemma};
+use super::inputs::{Judged, lowest};
+use super::tree::{LemmaBytes, adaptive_lemma};
 use super::values::Values;
 use super::worker::{Base, Worker};
-use crate::bounds::program::batch::{Lane, LaneClimb, RowSlopes, Start, claims, climb_with_slopes, optimise};
+use crate::bounds::program::batch::{RowSlopes, Start, climb_with_slopes};
 use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Region, Spec, Stop};
 use crate::verify::Branching;
 use certus_core::proof::program::Bounds;
@@ -19,8 +19,11 @@ use certus_core::proof::program::Bounds;
 /// Up to this many inputs, boxes are halved; above, computed values are split.
 const INPUT_SPLIT_INPUTS: usize = 20;
 
-/// Slopes of the rows alone.
+/// Iterations of the slopes of the rows alone.
 const ROWS: usize = 20;
+
+/// Iterations of the root's rows once all intermediate bounds are settled.
+const ROOT: usize = 60;
 
 /// How to go on after the root.
 pub enum Plan {
@@ -47,8 +50,9 @@ impl Worker<'_, '_> {
             shared.out_of_budget();
             return (None, Plan::Ended);
         };
+        let free = lower.iter().zip(&upper).filter(|(l, u)| l < u).count();
         let by_input = match shared.settings.branching {
-            Branching::Automatic => problem.parts.net.inputs() <= INPUT_SPLIT_INPUTS,
+            Branching::Automatic => free <= INPUT_SPLIT_INPUTS,
             Branching::Inputs => true,
             Branching::Neurons => false,
         };
@@ -59,7 +63,7 @@ impl Worker<'_, '_> {
             let adaptive = adaptive_lemma();
             if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
                 let base = Base { lemma: adaptive.clone(), bounds };
-                let claims = self.root_claims(&judged, &starts);
+                let claims = self.claims_of(&judged, &climbed);
                 if self.prove(Some(&base), &mut domain, None, claims) {
                     shared.tree.state(0, adaptive);
                     shared.note(lowest, 1.0);
@@ -73,7 +77,7 @@ impl Worker<'_, '_> {
         }
         if by_input {
             shared.note(judged.lowest, 0.0);
-            let cut = self.choose_coordinate(&domain, region, &judged.rows);
+            let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
             return (None, Plan::Inputs(cut.map_or(Vec::new(), |cut| shared.halve(domain, cut))));
         }
         let slopes = if lemma.is_some() { None } else { self.climb_all(region, &judged) };
@@ -89,49 +93,14 @@ impl Worker<'_, '_> {
             }
         };
         let Some(intervals) = desk.intervals(bounds) else { return (None, Plan::Ended) };
-        let spec_rows = |row: usize| -> Start {
-            let of_all = slopes.as_ref().and_then(|(_, slopes)| slopes.iter().find(|(r, _)| *r == row));
-            let of_rows = || starts.iter().find(|(r, _, _)| *r == row).map(|(_, _, start)| start.clone());
-            match of_all {
-                Some((_, start)) => start.clone(),
-                None => of_rows().unwrap_or_default(),
-            }
+        let starts = |disjunct: usize| {
+            let of_all = slopes.as_ref().and_then(|(_, starts)| starts.iter().find(|(d, _)| *d == disjunct));
+            let of_rows = || climbed.iter().find(|c| c.disjunct == disjunct).map(|c| c.found.start.clone());
+            of_all.map(|(_, start)| start.clone()).or_else(of_rows).unwrap_or_default()
         };
-        domain.hints = self.root_hints(&judged.rows, spec_rows);
+        domain.hints = self.root_hints(&judged.rows, starts);
         shared.tree.state(0, lemma.clone());
         (Some(lemma), Plan::Values { domain, intervals })
-    }
-
-    /// The rows that CROWN leaves, with the bounds and slopes that a climb of their slopes alone finds.
-    fn climb_rows(&mut self, region: Region<'_>, judged: &Judged) -> Vec<(usize, f32, Start)> {
-        let problem = self.shared.problem;
-        let rows: Vec<usize> = open_rows(self, judged);
-        if judged.slots.is_empty() {
-            return rows.into_iter().map(|row| (row, f32::NEG_INFINITY, Start::default())).collect();
-        }
-        let lane =
-            |row: &usize| Lane { region, intervals: &judged.slots, row: *row, splits: &[], start: None };
-        let lanes: Vec<Lane<'_>> = rows.iter().map(lane).collect();
-        let climb = LaneClimb { iterations: ROWS, threads: self.threads, ..LaneClimb::default() };
-        match optimise(&problem.parts.net, &problem.spec, &lanes, &climb, self.shared.stop()) {
-            Ok(found) => rows.into_iter().zip(found).map(|(row, f)| (row, f.bound, f.start)).collect(),
-            Err(_) => rows.into_iter().map(|row| (row, f32::NEG_INFINITY, Start::default())).collect(),
-        }
-    }
-
-    /// Claims of the root: adaptive slopes where CROWN refutes, those of `starts` else.
-    fn root_claims(&self, judged: &Judged, starts: &[(usize, f32, Start)]) -> Vec<LeafClaim> {
-        let problem = self.shared.problem;
-        let claim = |(d, (row, _)): (usize, &(u16, f32))| {
-            let in_spec = problem.rows_of(d).start + usize::from(*row);
-            let found = starts.iter().find(|(r, _, _)| *r == in_spec);
-            let alpha = found.map_or_else(Vec::new, |(_, _, start)| {
-                let slot = problem.parts.program.output();
-                claims(&problem.parts.net, slot, &judged.slots, &start.alpha)
-            });
-            LeafClaim { row: *row, alpha: alpha.into(), beta: Vec::new() }
-        };
-        judged.rows.iter().enumerate().map(claim).collect()
     }
 
     /// Slopes of every intermediate bound with those of the open rows; their lemma, and where the rows start. `None` if there is no
@@ -142,7 +111,9 @@ impl Worker<'_, '_> {
         judged: &Judged,
     ) -> Option<(LemmaBytes, Vec<(usize, Start)>)> {
         let problem = self.shared.problem;
-        let rows = open_rows(self, judged);
+        let open = || judged.rows.iter().enumerate().filter(|(_, (_, bound))| *bound <= 0.0);
+        let rows: Vec<usize> =
+            open().map(|(d, (row, _))| problem.rows_of(d).start + usize::from(*row)).collect();
         let outputs = problem.parts.net.outputs();
         let spec = Spec {
             weights: rows
@@ -174,12 +145,6 @@ impl Worker<'_, '_> {
 
     /// The root of a value search, optimised for longer.
     pub fn step_root(&mut self, values: &Values<'_>, domain: Domain) -> Vec<Domain> {
-        self.step_values(values, vec![domain])
+        self.step_values(values, vec![domain], ROOT)
     }
-}
-
-/// The best rows of the disjuncts that CROWN leaves.
-fn open_rows(worker: &Worker<'_, '_>, judged: &Judged) -> Vec<usize> {
-    let rows = judged.rows.iter().enumerate().filter(|(_, (_, bound))| *bound <= 0.0);
-    rows.map(|(d, (row, _))| worker.shared.problem.rows_of(d).start + usize::from(*row)).collect()
 }

@@ -66,14 +66,14 @@ impl Worker<'_, '_> {
                 self.shared.pool.finish_many(taken, []);
                 return;
             }
-            let children = self.step_values(values, batch);
+            let children = self.step_values(values, batch, NODE);
             self.shared.pool.finish_many(taken, children);
         }
     }
 
     /// Bounds a batch; proves its domains, or returns their halves.
-    pub fn step_values(&mut self, values: &Values<'_>, batch: Vec<Domain>) -> Vec<Domain> {
-        let climb = LaneClimb { iterations: NODE, threads: self.threads, ..LaneClimb::default() };
+    pub fn step_values(&mut self, values: &Values<'_>, batch: Vec<Domain>, iterations: usize) -> Vec<Domain> {
+        let climb = LaneClimb { iterations, threads: self.threads, ..LaneClimb::default() };
         let Some(mut bounded) = self.optimise_batch(values, batch, &climb) else {
             // Time is up; or nothing is known, and the domains stay open.
             self.shared.out_of_budget();
@@ -313,7 +313,7 @@ impl Worker<'_, '_> {
     pub fn root_hints(&self, rows: &[(u16, f32)], starts: impl Fn(usize) -> Start) -> Vec<Hint> {
         let hint = |(d, (row, bound)): (usize, &(u16, f32))| Hint {
             row: *row,
-            start: Arc::new(starts(self.shared.problem.rows_of(d).start + usize::from(*row))),
+            start: Arc::new(starts(d)),
             claim: (*bound > 0.0).then(|| LeafClaim { row: *row, ..LeafClaim::default() }),
         };
         rows.iter().enumerate().map(hint).collect()
