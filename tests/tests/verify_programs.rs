@@ -1,14 +1,16 @@
 //! Verdicts about programs of every kind of step against sampling: thresholds that a known point violates are never proved,
 //! thresholds far below all values are, and every proof is accepted again from its bytes.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use certus_engine::Program;
+use certus_engine::program::{Affine, Builder, Constants, Function, Groups, Map, Operation, Slot, Term};
 use certus_engine::property::{Property, parse_vnnlib_str};
 use certus_engine::search::Silent;
 use certus_engine::verify::program::{check_program, verify_program};
-use certus_engine::verify::{Report, Settings, Verdict};
+use certus_engine::verify::{Branching, Report, Settings, Verdict};
 use certus_tests::programs::random_program;
 use certus_tests::random::Random;
 use certus_tests::random_networks::{Draft, FAMILIES};
@@ -30,9 +32,14 @@ fn property(centre: &[f32], radius: f32, outputs: usize, threshold: f64) -> Prop
     parse_vnnlib_str(&text).expect("a property")
 }
 
-fn decide(program: &Program, property: &Property, seconds: f64, attack: bool) -> Report {
+fn decide(
+    program: &Program,
+    property: &Property,
+    seconds: f64,
+    (attack, branching): (bool, Branching),
+) -> Report {
     let timeout = Duration::from_secs_f64(seconds);
-    let settings = Settings { timeout, threads: 1, attack, ..Settings::default() };
+    let settings = Settings { timeout, threads: 1, attack, branching, ..Settings::default() };
     verify_program(program, program, property, &settings, &AtomicBool::new(false), &Silent)
 }
 
@@ -85,8 +92,8 @@ fn what_a_sampled_point_violates_is_never_proved() {
         let threshold = case.lowest + 1e-9 * scale;
         let property = property(&case.centre, case.radius, case.program.outputs(), threshold);
         // Without an attack nothing but the bounds and the checker stands between the search and a wrong proof.
-        for attack in [false, true] {
-            let report = decide(&case.program, &property, 0.2, attack);
+        for how in [(false, Branching::Inputs), (false, Branching::Neurons), (true, Branching::Automatic)] {
+            let report = decide(&case.program, &property, 0.15, how);
             match report.verdict {
                 Verdict::Holds(_) => panic!("{:#?} is proved to stay above {threshold}", case.program),
                 Verdict::Violated(witness) => {
@@ -109,7 +116,8 @@ fn what_is_far_below_every_value_is_proved_and_the_proof_is_accepted_again() {
         let threshold = case.lowest - 2.0 * spread - 1e-3 * (1.0 + case.lowest.abs());
         let property = property(&case.centre, case.radius, case.program.outputs(), threshold);
         tried += 1;
-        match decide(&case.program, &property, 0.5, true).verdict {
+        let branching = if tried % 2 == 0 { Branching::Inputs } else { Branching::Neurons };
+        match decide(&case.program, &property, 0.5, (true, branching)).verdict {
             Verdict::Holds(proofs) => {
                 proved += 1;
                 for proof in &proofs {
@@ -124,4 +132,72 @@ fn what_is_far_below_every_value_is_proved_and_the_proof_is_accepted_again() {
         }
     }
     assert!(2 * proved > tried, "{proved} of {tried} are proved");
+}
+
+/// The least value of the one output over a fine grid of the box and its corners: an upper bound of the minimum.
+fn lowest_on_grid(program: &Program, centre: &[f32], radius: f32) -> f64 {
+    const STEPS: usize = 40;
+    let mut lowest = f64::INFINITY;
+    for i in 0..=STEPS {
+        for j in 0..=STEPS {
+            let at =
+                |k: usize, c: f32| f64::from(c) + f64::from(radius) * (2.0 * k as f64 / STEPS as f64 - 1.0);
+            lowest = lowest.min(program.eval(&[at(i, centre[0]), at(j, centre[1])])[0]);
+        }
+    }
+    lowest
+}
+
+/// Dense layers of two inputs with leaky ReLU, ReLU, a residual term, max pooling and the absolute value: piecewise linear.
+fn piecewise_linear(random: &mut Random) -> Program {
+    let mut builder = Builder::new(2);
+    let mut dense = |builder: &mut Builder, input: Slot, rows: usize, cols: usize| {
+        let weights = (0..rows * cols).map(|_| random.between(-1.0, 1.0)).collect();
+        let bias = Constants::exact((0..rows).map(|_| random.between(-0.5, 0.5)).collect());
+        let map = Map::Dense { count: 1, rows, cols, weights: Arc::new(weights) };
+        builder.affine("dense", input, map, Some(bias)).expect("a dense step")
+    };
+    let first = dense(&mut builder, Slot::INPUT, 6, 2);
+    let leaky = builder.elementwise("leaky", first, Function::LeakyRelu { slope: 0.1 }).expect("a step");
+    let second = dense(&mut builder, leaky, 6, 6);
+    let relu = builder.elementwise("relu", second, Function::Relu).expect("a step");
+    let terms = [relu, first].map(|input| Term { input, map: Map::Identity }).to_vec();
+    let sum = builder.push("sum", Operation::Affine(Affine { terms, bias: None })).expect("a residual step");
+    let groups = Groups { starts: vec![0, 2, 4, 6], members: (0..6).collect() };
+    let most = builder.push("most", Operation::Max { input: sum, groups }).expect("a maximum");
+    let third = dense(&mut builder, most, 3, 3);
+    let last = builder.elementwise("abs", third, Function::Abs).expect("a step");
+    let output = dense(&mut builder, last, 1, 3);
+    builder.finish(output).expect("a program")
+}
+
+#[test]
+fn splitting_values_decides_small_piecewise_linear_programs() {
+    let (mut proved, mut violated) = (0, 0);
+    for seed in 0..24 {
+        let mut random = Random::new(1000 + seed);
+        let program = piecewise_linear(&mut random);
+        let centre = [random.between(-0.5, 0.5), random.between(-0.5, 0.5)];
+        let lowest = lowest_on_grid(&program, &centre, 0.5);
+        for below in [true, false] {
+            let threshold = if below { lowest - 0.02 } else { lowest + 1e-4 };
+            let property = property(&centre, 0.5, 1, threshold);
+            match decide(&program, &property, 20.0, (true, Branching::Neurons)).verdict {
+                Verdict::Holds(proofs) => {
+                    assert!(below, "seed {seed}: {lowest} is reached");
+                    proved += 1;
+                    proofs.iter().for_each(|proof| {
+                        check_program(&program, &property, proof).expect("the proof is accepted again");
+                    });
+                }
+                Verdict::Violated(witness) => {
+                    let x: Vec<f64> = witness.input.iter().map(|x| f64::from(*x)).collect();
+                    assert!(program.eval(&x)[0] <= threshold);
+                    violated += 1;
+                }
+                Verdict::Unknown { .. } => assert!(below, "seed {seed}: {lowest} is not found"),
+            }
+        }
+    }
+    assert!(proved >= 16 && violated >= 20, "{proved} proved, {violated} violated");
 }

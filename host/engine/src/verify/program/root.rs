@@ -56,8 +56,8 @@ impl Worker<'_, '_> {
             Branching::Inputs => true,
             Branching::Neurons => false,
         };
-        let starts = if judged.lowest > 0.0 { Vec::new() } else { self.climb_rows(region, &judged) };
-        let lowest = starts.iter().map(|(_, bound, _)| *bound).fold(f32::INFINITY, f32::min);
+        let climbed = self.climb_rows(region, &judged, ROWS);
+        let lowest = lowest(&judged, &climbed);
         let mut lemma = None;
         if lowest > 0.0 {
             let adaptive = adaptive_lemma();
