@@ -5,7 +5,7 @@ use super::backward::{Backward, Hints};
 use super::checker::{Bounds, Checker, Fingerprint, Rows, State, View};
 use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
-use super::lines::undecided;
+use super::lines::{self, undecided};
 use super::planes::mass;
 use super::{Kernel, Split};
 use crate::program::{Operation, Program, Slot, to_usize};
@@ -118,7 +118,7 @@ pub(super) fn is_empty(
     if splits.iter().any(|s| s.slot <= slot) { Ok(true) } else { Err(Rejection::Crossed) }
 }
 
-/// Whether rows can be tighter than the intervals of `slot`: not where it is a function of one value each.
+/// Whether rows can be tighter than the intervals of `slot`: not where it is a function of one value each that rows bounded.
 fn rows_help(program: &Program<'_>, mut slot: Slot) -> bool {
     while let Some(step) = slot.0.checked_sub(1).and_then(|i| program.steps().get(i)) {
         match step.operation {
@@ -127,6 +127,8 @@ fn rows_help(program: &Program<'_>, mut slot: Slot) -> bool {
                 return !matches!(program.terms(terms), [one] if one.input == Slot::INPUT);
             }
             Operation::Product { .. } => return true,
+            // What is on one side of a kink was not bounded by rows before.
+            Operation::Elementwise { input, function } if lines::has_kink(function) => slot = input,
             Operation::Elementwise { .. } | Operation::Max { .. } => return false,
             Operation::Index { terms, .. } => match program.terms(terms) {
                 [one] => slot = one.input,

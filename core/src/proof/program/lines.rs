@@ -15,6 +15,11 @@ fn kinked(function: Function) -> Option<(f64, f64)> {
     }
 }
 
+/// Whether a function is straight on each side of 0.
+pub(super) fn has_kink(function: Function) -> bool {
+    kinked(function).is_some()
+}
+
 /// An interval that holds `function` of `[lower, upper]`; exact for ReLU and the absolute value.
 pub(super) fn range(function: Function, (lower, upper): Interval) -> Result<Interval, RelaxError> {
     let Some((negative, positive)) = kinked(function).filter(|_| lower <= upper) else {

@@ -43,6 +43,14 @@ impl Bounded {
     }
 }
 
+/// What the checker says of a domain that is held for proved.
+enum Closed {
+    Proved,
+    /// Rows that were refuted above are to be optimised here.
+    Again,
+    Open,
+}
+
 /// What the domains of a value search have in common.
 pub struct Values<'b> {
     /// The lemma at the root.
@@ -55,8 +63,8 @@ impl Worker<'_, '_> {
     /// Works until the pool is empty or the search ends.
     pub fn run_values(&mut self, values: &Values<'_>, workers: usize) {
         loop {
-            let open = self.shared.problem.disjuncts().clamp(1, BATCH_LANES);
-            let most = (BATCH_LANES / open).max(1).min(self.shared.pool.len() / workers + 1);
+            let most = (BATCH_LANES / self.lanes_each.max(1)).max(1);
+            let most = most.min(self.shared.pool.len() / workers + 1);
             let batch = self.shared.pool.take_many(most);
             if batch.is_empty() {
                 return;
@@ -79,23 +87,25 @@ impl Worker<'_, '_> {
             self.shared.out_of_budget();
             return Vec::new();
         };
-        let mut open = Vec::new();
+        let (mut open, mut again) = (Vec::new(), Vec::new());
         for mut b in bounded.drain(..) {
             let lowest = b.lowest();
-            let mut proved = false;
             self.keep(&mut b);
-            if lowest > 0.0 {
-                proved = self.close(values, &mut b);
-            }
-            self.shared.note(lowest, if proved { 0.5f64.powi(b.domain.depth.cast_signed()) } else { 0.0 });
-            if !proved {
-                open.push(b);
+            let closed = if lowest > 0.0 { self.close(values, &mut b) } else { Closed::Open };
+            let share = 0.5f64.powi(b.domain.depth.cast_signed());
+            self.shared.note(lowest, if matches!(closed, Closed::Proved) { share } else { 0.0 });
+            match closed {
+                Closed::Proved => {}
+                Closed::Again => again.push(b.domain),
+                Closed::Open => open.push(b),
             }
         }
         if self.shared.settings.attack && self.attack_values(&open) {
             return Vec::new();
         }
-        self.split_values(values, open)
+        let mut children = self.split_values(values, open);
+        children.append(&mut again);
+        children
     }
 
     /// Intervals and optimised rows of all domains of a batch; `None` if time is up.
@@ -127,6 +137,7 @@ impl Worker<'_, '_> {
                 });
             }
         }
+        self.lanes_each = lanes.len().div_ceil(bounded.len().max(1));
         let found = optimise(&problem.parts.net, &problem.spec, &lanes, climb, self.shared.stop()).ok()?;
         drop(lanes);
         for ((index, d), found) in owners.into_iter().zip(found) {
@@ -135,24 +146,26 @@ impl Worker<'_, '_> {
         Some(bounded)
     }
 
-    /// The root's bounds, cut at the splits of each domain.
+    /// The root's bounds, cut at the splits of each domain, as the checker cuts them; a smaller box is carried forward by interval
+    /// arithmetic. `None` where the splits leave nothing.
     fn inherit<'d>(
         &self,
         values: &Values<'_>,
         domains: impl Iterator<Item = (&'d (Vec<f32>, Vec<f32>), &'d [Split])>,
     ) -> Option<Vec<Option<Vec<Interval>>>> {
-        let node = |((lower, upper), splits): (&'d (Vec<f32>, Vec<f32>), &'d [Split])| Node {
-            region: Region { lower, upper },
-            splits,
-            parent: Some(&values.intervals),
+        let net = &self.shared.problem.parts.net;
+        let settings =
+            bounds::Settings { intermediate: Intermediate::Interval, ..bounds::Settings::default() };
+        let one = |((lower, upper), splits): (&'d (Vec<f32>, Vec<f32>), &'d [Split])| {
+            let root = &values.intervals[0];
+            if *lower == root.lower && *upper == root.upper {
+                return Some(cut(values.intervals.clone(), splits));
+            }
+            let parent = Some(values.intervals.as_slice());
+            let node = Node { region: Region { lower, upper }, splits, parent };
+            rebound(net, &[node], &settings, self.shared.stop()).ok()?.pop()
         };
-        let nodes: Vec<Node<'_>> = domains.map(node).collect();
-        let settings = bounds::Settings {
-            intermediate: Intermediate::Interval,
-            threads: self.threads,
-            ..bounds::Settings::default()
-        };
-        rebound(&self.shared.problem.parts.net, &nodes, &settings, self.shared.stop()).ok()
+        domains.map(one).collect()
     }
 
     /// Puts what was found into the domain's hints; a row that is refuted becomes a claim.
@@ -171,8 +184,9 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Has the checker accept a domain whose rows are all refuted; false if it does not, then the rows it refuses are open again.
-    fn close(&mut self, values: &Values<'_>, b: &mut Bounded) -> bool {
+    /// Has the checker accept a domain whose rows are all refuted; rows that it refuses are open again. A claim made above may fail
+    /// here, where a split value has another line: then its row is to be optimised with the splits' multipliers.
+    fn close(&mut self, values: &Values<'_>, b: &mut Bounded) -> Closed {
         let splits = b.domain.splits.len();
         let claim = |hint: &Hint| {
             let mut claim = hint.claim.clone().unwrap_or(LeafClaim { row: hint.row, ..LeafClaim::default() });
@@ -183,15 +197,23 @@ impl Worker<'_, '_> {
         };
         // Of an empty domain the checker finds out by itself, whatever the claims.
         let claims = b.domain.hints.iter().map(claim).collect();
+        let refused = b.domain.refused;
         if self.prove(Some(&values.base), &mut b.domain, None, claims) {
-            return true;
+            return Closed::Proved;
         }
-        for (hint, margin) in b.domain.hints.iter_mut().zip(self.referee.margins()) {
+        let mut closed = Closed::Open;
+        for (d, (hint, margin)) in b.domain.hints.iter_mut().zip(self.referee.margins()).enumerate() {
             if margin.is_nan() || *margin <= 0.0 {
                 hint.claim = None;
+                if b.intervals.is_some() && b.found.iter().all(|(found, _)| *found != d) {
+                    closed = Closed::Again;
+                }
             }
         }
-        false
+        if matches!(closed, Closed::Again) {
+            b.domain.refused = refused;
+        }
+        closed
     }
 
     /// Tries the points where the lowest linear bounds of open domains are smallest.
@@ -318,4 +340,21 @@ impl Worker<'_, '_> {
         };
         rows.iter().enumerate().map(hint).collect()
     }
+}
+
+/// Cuts intervals at splits; `None` if one is empty.
+fn cut(mut intervals: Vec<Interval>, splits: &[Split]) -> Option<Vec<Interval>> {
+    for Split { slot, element, point, above } in splits {
+        let Interval { lower, upper } = intervals.get_mut(slot.0)?;
+        let (l, u) = (lower.get_mut(*element as usize)?, upper.get_mut(*element as usize)?);
+        if *above {
+            *l = l.max(*point);
+        } else {
+            *u = u.min(*point);
+        }
+        if *l > *u {
+            return None;
+        }
+    }
+    Some(intervals)
 }

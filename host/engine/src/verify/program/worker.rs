@@ -37,6 +37,8 @@ pub struct Worker<'a, 'c> {
     pub attacker: Attacker<'a>,
     /// Threads that bounds may use.
     pub threads: usize,
+    /// Lanes that a domain of the last batch took.
+    pub lanes_each: usize,
     since_attack: usize,
 }
 
@@ -44,7 +46,7 @@ impl<'a, 'c> Worker<'a, 'c> {
     pub fn new(shared: &'a Shared<'a>, referee: Referee<'c>, index: usize, threads: usize) -> Self {
         let seed = shared.settings.seed.wrapping_add(index as u64 * 0x1_0001);
         let attacker = Attacker::new(shared.problem, ATTACK_LANES, seed);
-        Self { shared, referee, attacker, threads, since_attack: 0 }
+        Self { shared, referee, attacker, threads, lanes_each: 1, since_attack: 0 }
     }
 
     /// Has the checker accept a domain, and puts it into the tree: by its own `lemma`, or by that of the root.
