@@ -17,6 +17,7 @@ pub mod own;
 mod packed;
 pub mod relax;
 mod simd;
+pub mod unpacked;
 
 pub use packed::{Element, Packed};
 pub use simd::Level;

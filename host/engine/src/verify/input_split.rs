@@ -114,7 +114,7 @@ fn attack(
         let (lower, upper) = (clip(region.lower), clip(region.upper));
         if lower.iter().zip(&upper).all(|(l, u)| l <= u) {
             let points = PointBox { lower: &lower, upper: &upper };
-            if let Some(witness) = tools.attacker.descend(problem, points, 16, 10) {
+            if let Some(witness) = tools.attacker.descend(points, 16, 10) {
                 shared.end(Verdict::Violated(witness));
                 return true;
             }

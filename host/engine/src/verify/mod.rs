@@ -17,9 +17,11 @@ mod resume;
 pub mod settings;
 mod shared;
 
+use attack::{DenseLayers, DensePoints, Goal, Points};
+
 use crate::bounds::crown::Scratch;
 use crate::chain::Chain;
-use crate::property::{Evaluate, Property, Witness};
+use crate::property::{Evaluate, Property, Witness, check_witness};
 use crate::search::{Budget, Progress};
 use certus_core::proof::Meaning;
 use shared::{Domain, Shared, Tools};
@@ -165,10 +167,32 @@ pub fn verify_with(
     let budget = Budget::new(settings.timeout, stop);
     let mut stats = Stats::default();
     let layers = chain.core_layers();
-    let parts = Parts::new(chain, &layers, evaluator);
-    let verdict = decide_all(&parts, property, settings, &budget, progress, &mut stats);
+    let dense = DenseLayers::new(&layers);
+    let verdict = match attack_first(&mut DensePoints::new(&dense), evaluator, property, settings, &budget) {
+        Some(witness) => Verdict::Violated(witness),
+        None => {
+            let parts = Parts::with_dense(chain, &layers, evaluator, dense);
+            decide_all(&parts, property, settings, &budget, progress, &mut stats)
+        }
+    };
     stats.seconds = budget.elapsed().as_secs_f64();
     Report { verdict, stats }
+}
+
+/// The attack that comes before anything else.
+fn attack_first(
+    points: &mut dyn Points,
+    evaluator: &dyn Evaluate,
+    property: &Property,
+    settings: &Settings,
+    budget: &Budget<'_>,
+) -> Option<Witness> {
+    if !settings.attack {
+        return None;
+    }
+    let goal = Goal::new(&property.cases, property.outputs);
+    let judge = |x: &[f32]| check_witness(evaluator, property, x);
+    attack::first(&goal, points, &judge, settings.seed, &|| budget.is_spent())
 }
 
 /// Neighbouring cases in groups first, then each one that is left by itself.

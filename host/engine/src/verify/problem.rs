@@ -1,5 +1,6 @@
 //! One case of a property, in the forms that search, attack and checker read.
 
+use super::attack::DenseLayers;
 use crate::bounds::{Net, Spec};
 use crate::chain::Chain;
 use crate::device::ProofKernel;
@@ -16,6 +17,8 @@ pub struct Parts<'p> {
     pub layers: &'p [Layer<'p>],
     /// What counterexamples are checked with.
     pub evaluator: &'p dyn Evaluate,
+    /// Its form for attacks.
+    pub dense: DenseLayers<'p>,
     /// Its form for the search.
     pub net: Net,
     /// Its weights for the checker.
@@ -28,13 +31,23 @@ impl<'p> Parts<'p> {
     /// # Panics
     /// If the layers are those of another chain.
     pub fn new(chain: &'p Chain, layers: &'p [Layer<'p>], evaluator: &'p dyn Evaluate) -> Self {
+        Self::with_dense(chain, layers, evaluator, DenseLayers::new(layers))
+    }
+
+    /// As [`Self::new`], with the layers that an attack has already read.
+    pub(super) fn with_dense(
+        chain: &'p Chain,
+        layers: &'p [Layer<'p>],
+        evaluator: &'p dyn Evaluate,
+        dense: DenseLayers<'p>,
+    ) -> Self {
         let network = Network::new(layers).expect("checked by Chain::new");
         assert_eq!(
             (network.inputs(), network.outputs()),
             (chain.inputs(), chain.outputs()),
             "layers of the chain"
         );
-        Self { network, layers, evaluator, net: Net::new(chain), kernel: ProofKernel::new(layers) }
+        Self { network, layers, evaluator, dense, net: Net::new(chain), kernel: ProofKernel::new(layers) }
     }
 }
 

@@ -206,13 +206,13 @@ impl<'a> Shared<'a> {
 pub(super) struct Tools<'a> {
     pub proof_problem: &'a proof::Problem<'a>,
     pub checker: Checker,
-    pub attacker: Attacker,
+    pub attacker: Attacker<'a>,
     pub scratch: Scratch,
 }
 
 impl<'a> Tools<'a> {
     pub fn new(
-        shared: &Shared<'_>,
+        shared: &Shared<'a>,
         proof_problem: &'a proof::Problem<'a>,
         index: usize,
         scratch: Scratch,
@@ -221,7 +221,7 @@ impl<'a> Tools<'a> {
         Self {
             proof_problem,
             checker: Checker::new(shared.problem.parts),
-            attacker: Attacker::new(seed),
+            attacker: Attacker::new(shared.problem, seed),
             scratch,
         }
     }
@@ -250,13 +250,11 @@ impl<'a> Tools<'a> {
             return None;
         }
         let points = PointBox { lower: &region.witness_lower, upper: &region.witness_upper };
-        (0..3).find_map(|_| {
-            if shared.budget.is_spent() {
-                None
-            } else {
-                self.attacker.descend(shared.problem, points, 64, 25)
-            }
-        })
+        (0..3).find_map(
+            |_| {
+                if shared.budget.is_spent() { None } else { self.attacker.descend(points, 64, 40) }
+            },
+        )
     }
 
     /// Tries given points of the witness box; ends the search if one is a counterexample.
@@ -265,7 +263,7 @@ impl<'a> Tools<'a> {
         shared: &Shared<'_>,
         points: impl ExactSizeIterator<Item = &'x [f32]>,
     ) -> bool {
-        let witness = self.attacker.try_points(shared.problem, points);
+        let witness = self.attacker.try_points(points);
         let found = witness.is_some();
         witness.into_iter().for_each(|w| shared.end(Verdict::Violated(w)));
         found

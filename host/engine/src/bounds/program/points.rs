@@ -42,6 +42,16 @@ impl<'n> Points<'n> {
         self.lanes
     }
 
+    /// From the next evaluation on, `lanes` points.
+    pub fn set_lanes(&mut self, lanes: usize) {
+        self.lanes = lanes;
+    }
+
+    /// What is evaluated.
+    pub fn net(&self) -> &'n Prepared {
+        self.net
+    }
+
     /// The outputs `[outputs, lanes]` at the points `x` `[inputs, lanes]`.
     ///
     /// # Panics

@@ -173,6 +173,19 @@ impl Linear {
         }
     }
 
+    fn products(&self) -> usize {
+        match self {
+            Self::Identity => 0,
+            Self::Scale(scale) => scale.len(),
+            Self::Dense(dense) => dense.count * dense.weights.len(),
+            // Padding is counted as if it were not there.
+            Self::Conv(p) | Self::ConvTranspose(p) => {
+                p.conv.weights.len() * p.conv.size_out.iter().product::<usize>()
+            }
+            Self::Sparse { by_row, .. } => by_row.columns.len(),
+        }
+    }
+
     /// Whether each output depends on at most one input.
     fn is_diagonal(&self) -> bool {
         matches!(self, Self::Identity | Self::Scale(_))
@@ -222,6 +235,15 @@ impl Prepared {
     /// Elements of the output.
     pub fn outputs(&self) -> usize {
         self.sizes[self.output]
+    }
+    /// About how many products an evaluation at one point takes: those of its linear maps and matrix products.
+    pub fn products(&self) -> usize {
+        let of = |node: &Node| match node {
+            Node::Affine { terms, .. } => terms.iter().map(|(_, map)| map.products()).sum(),
+            Node::Product(p) => p.m.max(1) * p.k * self.sizes[p.right],
+            _ => 0,
+        };
+        self.nodes.iter().map(of).sum()
     }
 }
 

@@ -18,13 +18,15 @@ mod worker;
 
 use std::sync::atomic::AtomicBool;
 
-use super::{CaseProof, Reason, Report, Settings, Stats, Verdict, worker_threads};
+use super::{CaseProof, Reason, Report, Settings, Stats, Verdict, attack_first, worker_threads};
+use crate::bounds::program::{Points, Prepared};
 use crate::device::ProgramKernel;
 use crate::program::Program;
 use crate::property::{Evaluate, Property};
 use crate::search::{Budget, Progress};
 use attack::Attacker;
 use certus_core::proof::{Meaning, Rejection};
+use certus_kernels::LANE_MULTIPLE;
 use checker::{Desk, Desktop, Referee};
 use group::prove_groups;
 use problem::{CaseProblem, Parts};
@@ -50,8 +52,15 @@ pub fn verify_program(
     assert_eq!((network.inputs(), network.outputs()), expected, "the property fits");
     let budget = Budget::new(settings.timeout, stop);
     let mut stats = Stats::default();
-    let parts = Parts::new(program, network);
-    let verdict = decide_all(&parts, property, settings, &budget, progress, &mut stats);
+    let net = Prepared::new(program);
+    let points = &mut Points::new(&net, LANE_MULTIPLE);
+    let verdict = match attack_first(points, network, property, settings, &budget) {
+        Some(witness) => Verdict::Violated(witness),
+        None => {
+            let parts = Parts::with_net(program, network, net);
+            decide_all(&parts, property, settings, &budget, progress, &mut stats)
+        }
+    };
     stats.seconds = budget.elapsed().as_secs_f64();
     Report { verdict, stats }
 }

@@ -23,9 +23,14 @@ pub struct Parts<'p> {
 impl<'p> Parts<'p> {
     /// Packs `program`; witnesses are evaluated by `network`.
     pub fn new(program: &'p Program, network: &'p dyn Evaluate) -> Self {
+        Self::with_net(program, network, Prepared::new(program))
+    }
+
+    /// As [`Self::new`], with the form for the search.
+    pub fn with_net(program: &'p Program, network: &'p dyn Evaluate, net: Prepared) -> Self {
         let tables = program.tables();
         let kernel = ProgramKernel::new(&tables.program());
-        Self { program, network, net: Prepared::new(program), tables, kernel }
+        Self { program, network, net, tables, kernel }
     }
 }
 
