@@ -250,10 +250,15 @@ impl<'a> Layer<'a> {
     }
     fn all_finite(&self) -> bool {
         match self.affine {
-            Affine::Dense(d) => d.weights.iter().chain(d.bias).all(|w| w.is_finite()),
-            Affine::Scale(s) => s.scale.iter().chain(s.shift).all(|w| w.is_finite()),
+            Affine::Dense(d) => are_finite(d.weights) && are_finite(d.bias),
+            Affine::Scale(s) => are_finite(s.scale) && are_finite(s.shift),
         }
     }
+}
+
+/// Whether all values are finite; in blocks, which the compiler vectorises where there are vectors.
+fn are_finite(values: &[f32]) -> bool {
+    values.chunks(256).all(|block| block.iter().fold(true, |all, v| all & v.is_finite()))
 }
 
 /// A checked chain of layers: shapes fit, weights are finite, every layer is inside the range of the

@@ -80,7 +80,7 @@ fn external(location: &str) -> Vec<u8> {
 }
 
 fn with_weights(weights: [f32; 2]) -> Vec<u8> {
-    changed(|g| g.initializer[0].raw_data = Some(weights.map(f32::to_le_bytes).concat()))
+    changed(|g| g.initializer[0].raw_data = Some(weights.map(f32::to_le_bytes).concat().into()))
 }
 
 #[test]

@@ -139,6 +139,46 @@ fn reached(
     distance.checked_div(stride).filter(|output| *output < len)
 }
 
+/// The taps along one axis that reach an output, in order, without a division for each: of the kernel's taps every `stride`-th from
+/// `tap` on, the first at `output`, each next one an output before. For a dilation of 1.
+#[derive(Clone, Copy)]
+struct Reach {
+    tap: usize,
+    output: Option<usize>,
+    stride: usize,
+    taps: usize,
+    len: usize,
+}
+
+impl Reach {
+    fn new(position: usize, stride: usize, pad: usize, taps: usize, len: usize) -> Self {
+        let from = position + pad;
+        Self {
+            tap: from.checked_rem(stride).unwrap_or(0),
+            output: from.checked_div(stride),
+            stride,
+            taps,
+            len,
+        }
+    }
+}
+
+impl Iterator for Reach {
+    type Item = (usize, usize);
+    #[inline]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        while self.tap < self.taps {
+            let (tap, output) = (self.tap, self.output?);
+            self.tap += self.stride;
+            self.output = output.checked_sub(1);
+            if output < self.len {
+                return Some((tap, output));
+            }
+        }
+        None
+    }
+}
+
 fn visit_transposed(conv: &Conv<'_>, rows: &mut impl Rows) {
     let ([height, width], [rows_in, cols_in], [kernel_height, kernel_width]) =
         (conv.size_in, conv.size_out, conv.kernel);
@@ -152,15 +192,24 @@ fn visit_transposed(conv: &Conv<'_>, rows: &mut impl Rows) {
             let y = position.checked_div(width).unwrap_or(0);
             let x = position - y * width;
             if rows.begin(row) {
+                let down = Reach::new(y, sy, py, kernel_height, rows_in);
+                let across = Reach::new(x, sx, px, kernel_width, cols_in);
                 for oc in group * group_out..(group + 1) * group_out {
                     let kernel = (oc * group_in + inside) * kernel_height * kernel_width;
-                    for ky in 0..kernel_height {
-                        let Some(oy) = reached(y, ky, sy, dy, py, rows_in) else { continue };
-                        for kx in 0..kernel_width {
-                            let Some(ox) = reached(x, kx, sx, dx, px, cols_in) else { continue };
-                            let tap = kernel + ky * kernel_width + kx;
-                            let weight = conv.weights.get(tap..tap + 1).unwrap_or_default();
-                            rows.products(weight, (oc * rows_in + oy) * cols_in + ox, 1);
+                    let mut product = |(ky, oy): (usize, usize), (kx, ox): (usize, usize)| {
+                        let tap = kernel + ky * kernel_width + kx;
+                        let weight = conv.weights.get(tap..tap + 1).unwrap_or_default();
+                        rows.products(weight, (oc * rows_in + oy) * cols_in + ox, 1);
+                    };
+                    if (dy, dx) == (1, 1) {
+                        down.for_each(|down| across.for_each(|across| product(down, across)));
+                    } else {
+                        for ky in 0..kernel_height {
+                            let Some(oy) = reached(y, ky, sy, dy, py, rows_in) else { continue };
+                            for kx in 0..kernel_width {
+                                let Some(ox) = reached(x, kx, sx, dx, px, cols_in) else { continue };
+                                product((ky, oy), (kx, ox));
+                            }
                         }
                     }
                     rows.end_block();

@@ -18,10 +18,11 @@ pub enum Model {
 impl From<Program> for Model {
     /// The program as a chain if it is one.
     fn from(program: Program) -> Self {
-        match program.clone().into_chain() {
-            Ok(chain) => Self::Chain(chain),
-            Err(_) => Self::Program(program),
+        if !program.is_chain() {
+            return Self::Program(program);
         }
+        // Not cloned: its weights may be most of the memory.
+        Self::Chain(program.into_chain().expect("it is a chain"))
     }
 }
 

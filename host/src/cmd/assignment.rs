@@ -52,7 +52,9 @@ impl Assignment {
                 dims: variable.shape.iter().map(|d| *d as i64).collect(),
                 data_type: Some(DataType::Float.number()),
                 name: Some(variable.name.clone()),
-                raw_data: Some(variable.values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+                raw_data: Some(
+                    variable.values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into(),
+                ),
                 ..TensorProto::default()
             };
             output::write_atomic(&folder.join(format!("{}.pb", variable.name)), &tensor.to_bytes())?;

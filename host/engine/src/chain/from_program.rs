@@ -36,6 +36,15 @@ pub enum ChainError {
 }
 
 impl Program {
+    /// Whether [`Self::into_chain`] gives a chain; reads no weight.
+    pub fn is_chain(&self) -> bool {
+        let chained = self.output() == Slot(self.steps().len());
+        let fits = |(i, step): (usize, &Step)| {
+            step.operation.inputs().iter().all(|s| *s == Slot(i)) && problem(&step.operation).is_none()
+        };
+        chained && check_widths(self).is_ok() && self.steps().iter().enumerate().all(fits)
+    }
+
     /// The program as a chain of layers: its affine steps of one plain map, each with the ReLU that follows.
     ///
     /// # Errors
@@ -78,22 +87,18 @@ impl Layers {
         if !in_order {
             return refuse("reads a value that is not that of the step before");
         }
-        match step.operation {
-            Operation::Elementwise { function: Function::Relu, .. } => self.relu(),
-            Operation::Affine(affine) => match layer(affine, self.width) {
-                Ok(affine) => {
-                    self.width = match &affine {
-                        OwnedAffine::Dense { rows, .. } => *rows,
-                        OwnedAffine::Scale { scale, .. } => scale.len(),
-                    };
-                    self.layers.push(OwnedLayer { affine, relu: false });
-                }
-                Err(problem) => return refuse(problem),
-            },
-            Operation::Elementwise { .. } => return refuse("is a function other than ReLU"),
-            Operation::Max { .. } => return refuse("is a maximum"),
-            Operation::Product { .. } => return refuse("multiplies computed values"),
-            Operation::Index { .. } => return refuse("moves elements"),
+        if let Some(problem) = problem(&step.operation) {
+            return refuse(problem);
+        }
+        if let Operation::Affine(affine) = step.operation {
+            let affine = layer(affine, self.width);
+            self.width = match &affine {
+                OwnedAffine::Dense { rows, .. } => *rows,
+                OwnedAffine::Scale { scale, .. } => scale.len(),
+            };
+            self.layers.push(OwnedLayer { affine, relu: false });
+        } else {
+            self.relu();
         }
         Ok(())
     }
@@ -112,28 +117,47 @@ impl Layers {
     }
 }
 
-/// An affine step that reads `width` elements as that of a layer.
-fn layer(affine: Affine, width: usize) -> Result<OwnedAffine, &'static str> {
+/// Why an operation is none of a chain: neither ReLU nor one plain map with exact constants.
+fn problem(operation: &Operation) -> Option<&'static str> {
+    match operation {
+        Operation::Elementwise { function: Function::Relu, .. } => None,
+        Operation::Affine(affine) => affine_problem(affine),
+        Operation::Elementwise { .. } => Some("is a function other than ReLU"),
+        Operation::Max { .. } => Some("is a maximum"),
+        Operation::Product { .. } => Some("multiplies computed values"),
+        Operation::Index { .. } => Some("moves elements"),
+    }
+}
+
+fn affine_problem(affine: &Affine) -> Option<&'static str> {
+    let rounded = |constants: &Constants| constants.error.is_some();
+    let [term] = affine.terms.as_slice() else { return Some("adds computed values") };
+    if affine.bias.as_ref().is_some_and(rounded) {
+        return Some("has constants that were rounded");
+    }
+    match &term.map {
+        Map::Identity | Map::Dense { count: 1, .. } => None,
+        Map::Scale(scale) => rounded(scale).then_some("has constants that were rounded"),
+        Map::Dense { .. } => Some("multiplies several rows by one matrix"),
+        Map::Conv(_) | Map::ConvTranspose(_) => Some("is a convolution"),
+        Map::Sparse(_) => Some("is a sparse matrix"),
+    }
+}
+
+/// An affine step that reads `width` elements as that of a layer; [`affine_problem`] found nothing.
+///
+/// # Panics
+/// If it would have.
+fn layer(affine: Affine, width: usize) -> OwnedAffine {
     let Affine { mut terms, bias } = affine;
-    let exact = |constants: Constants| match constants.error {
-        None => Ok(constants.values),
-        Some(_) => Err("has constants that were rounded"),
-    };
-    let term = match (terms.pop(), terms.is_empty()) {
-        (Some(term), true) => term,
-        _ => return Err("adds computed values"),
-    };
-    let bias = bias.map(exact).transpose()?;
-    let shift = |len: usize| bias.unwrap_or_else(|| vec![0.0; len]);
-    match term.map {
-        Map::Identity => Ok(OwnedAffine::Scale { scale: vec![1.0; width], shift: shift(width) }),
-        Map::Scale(scale) => Ok(OwnedAffine::Scale { scale: exact(scale)?, shift: shift(width) }),
+    let shift = |len: usize| bias.map_or_else(|| vec![0.0; len], |bias| bias.values);
+    match terms.pop().expect("an affine step has a term").map {
+        Map::Identity => OwnedAffine::Scale { scale: vec![1.0; width], shift: shift(width) },
+        Map::Scale(scale) => OwnedAffine::Scale { scale: scale.values, shift: shift(width) },
         Map::Dense { count: 1, rows, cols, weights } => {
             let weights = std::sync::Arc::unwrap_or_clone(weights);
-            Ok(OwnedAffine::Dense { rows, cols, weights, bias: shift(rows) })
+            OwnedAffine::Dense { rows, cols, weights, bias: shift(rows) }
         }
-        Map::Dense { .. } => Err("multiplies several rows by one matrix"),
-        Map::Conv(_) | Map::ConvTranspose(_) => Err("is a convolution"),
-        Map::Sparse(_) => Err("is a sparse matrix"),
+        _ => unreachable!("the map was checked"),
     }
 }

@@ -83,7 +83,7 @@ impl Exporter {
             dims: shape.iter().map(|d| *d as i64).collect(),
             data_type: Some(DataType::Float.number()),
             name: Some(name.clone()),
-            raw_data: Some(data.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            raw_data: Some(data.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()),
             ..TensorProto::default()
         });
         name

@@ -29,6 +29,7 @@ pub use network::{Network, Node, Value, ValueId};
 pub use onnx::OnnxModel;
 pub use ops::{Binary, Op, Reduce, Unary};
 pub use shapes::{MatMulShape, broadcast, broadcast_indices, matmul};
+pub(crate) use tensor::are_finite;
 pub use tensor::{ELEMENTS_MAX, TensorData};
 pub use window::{PADDING, Window};
 
@@ -53,8 +54,8 @@ pub fn load_network(path: &Path) -> Result<Network, LoadError> {
 pub fn load_network_with(path: &Path, weights: Option<&Path>) -> Result<Network, LoadError> {
     let name = path.display().to_string();
     let failed = |fault| LoadError::content(&name, fault);
-    // The bytes of the file are given up before its tensors are read: a large model is held twice, not thrice.
-    let mut model = OnnxModel::parse(&file::read(path, LIMIT_BYTES)?).map_err(failed)?;
+    // Raw tensors stay in the bytes of the file: a large model is held twice, not thrice.
+    let mut model = OnnxModel::parse_owned(file::read(path, LIMIT_BYTES)?).map_err(failed)?;
     if let (Some(weights), Some(graph)) = (weights, model.graph.as_mut()) {
         let bytes = file::read(weights, LIMIT_BYTES)?;
         weights::replace(graph, &bytes, &weights.display().to_string()).map_err(failed)?;

@@ -4,6 +4,7 @@
 //! Decoding allocates in proportion to the bytes at hand, never to a length that the bytes claim.
 
 use prost::Message;
+use prost::bytes::Bytes;
 
 use super::error::Fault;
 use super::scan::count_parts;
@@ -133,8 +134,8 @@ pub struct TensorProto {
     #[prost(string, optional, tag = "8")]
     pub name: Option<String>,
     /// Elements of any type, little-endian.
-    #[prost(bytes = "vec", optional, tag = "9")]
-    pub raw_data: Option<Vec<u8>>,
+    #[prost(bytes = "bytes", optional, tag = "9")]
+    pub raw_data: Option<Bytes>,
     /// Elements of type `f64`.
     #[prost(double, repeated, tag = "10")]
     pub double_data: Vec<f64>,
@@ -267,10 +268,18 @@ impl OnnxModel {
     /// # Errors
     /// [`Fault::Protobuf`], [`Fault::TooManyParts`].
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        if count_parts(bytes) > PARTS_MAX {
+        Self::parse_owned(bytes.to_vec())
+    }
+
+    /// As [`Self::parse`]; the raw data of tensors stays where it is in `bytes`.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_owned(bytes: Vec<u8>) -> Result<Self, Fault> {
+        if count_parts(&bytes) > PARTS_MAX {
             return Err(Fault::TooManyParts { limit: PARTS_MAX });
         }
-        Self::decode(bytes).map_err(|e| Fault::Protobuf { reason: e.to_string() })
+        Self::decode(Bytes::from(bytes)).map_err(|e| Fault::Protobuf { reason: e.to_string() })
     }
 
     /// Encodes the model.

@@ -77,7 +77,7 @@ fn read(tensors: &SafeTensors<'_>, name: &str, dims: Option<&[i64]>) -> Result<T
         dims: own,
         data_type: Some(kind.number()),
         name: Some(name.to_string()),
-        raw_data: Some(tensor.data().to_vec()),
+        raw_data: Some(tensor.data().to_vec().into()),
         ..TensorProto::default()
     })
 }

@@ -1,5 +1,7 @@
 //! Building a program step by step, each checked as it is added.
 
+use crate::graph::are_finite;
+
 use super::{
     Affine, Constants, Conv, Function, Groups, Map, Operation, Program, ProgramError, Slot, Sparse, Step,
     Term, ZERO,
@@ -134,11 +136,7 @@ impl Check<'_> {
     }
 
     fn finite(&self, values: &[f32]) -> Result<(), ProgramError> {
-        if values.iter().all(|v| v.is_finite()) {
-            Ok(())
-        } else {
-            Err(ProgramError::NonFinite { step: self.step.into() })
-        }
+        if are_finite(values) { Ok(()) } else { Err(ProgramError::NonFinite { step: self.step.into() }) }
     }
 
     fn constants(&self, constants: &Constants) -> Result<(), ProgramError> {

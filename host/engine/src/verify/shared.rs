@@ -1,6 +1,6 @@
 //! What the workers of one case share, and the tools that each has for itself.
 
-use super::attack::{Attacker, PointBox};
+use super::attack::{Attacker, PointBox, root_effort};
 use super::leaf::{Accepted, Checker};
 use super::problem::CaseProblem;
 use super::proof_file::case_key;
@@ -250,11 +250,14 @@ impl<'a> Tools<'a> {
             return None;
         }
         let points = PointBox { lower: &region.witness_lower, upper: &region.witness_upper };
-        (0..3).find_map(
-            |_| {
-                if shared.budget.is_spent() { None } else { self.attacker.descend(points, 64, 40) }
-            },
-        )
+        let (rounds, lanes, steps) = root_effort(shared.problem.parts.dense.work());
+        (0..rounds).find_map(|_| {
+            if shared.budget.is_spent() {
+                return None;
+            }
+            let found = self.attacker.descend(points, lanes, steps);
+            found.or_else(|| self.attacker.solve(points, lanes, steps))
+        })
     }
 
     /// Tries given points of the witness box; ends the search if one is a counterexample.

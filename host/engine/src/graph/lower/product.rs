@@ -217,9 +217,19 @@ fn pointwise(count: usize, m: usize, k: usize, n: usize, weights: Vec<f32>) -> M
     })
 }
 
-/// `[rows, cols]` row-major as `[cols, rows]`.
+/// `[rows, cols]` row-major as `[cols, rows]`; in tiles, so that every line of cache that is read is used up.
 fn transpose(w: &[f32], rows: usize, cols: usize) -> Vec<f32> {
-    (0..cols).flat_map(|j| (0..rows).map(move |i| w[i * cols + j])).collect()
+    const TILE: usize = 16;
+    let mut to = vec![0.0; rows * cols];
+    for first in (0..rows).step_by(TILE) {
+        let last = (first + TILE).min(rows);
+        for j in 0..cols {
+            for i in first..last {
+                to[j * rows + i] = w[i * cols + j];
+            }
+        }
+    }
+    to
 }
 
 /// `factor · values`, if no product rounds. Products of two `f32` are exact in `f64`.

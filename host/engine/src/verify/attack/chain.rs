@@ -1,6 +1,6 @@
 //! Attacks during a search on a chain.
 
-use super::{DensePoints, Goal, PointBox, Points, Swarm};
+use super::{DensePoints, Goal, PointBox, Points, Swarm, newton};
 use crate::property::{Witness, check_witness};
 use crate::verify::problem::CaseProblem;
 use certus_kernels::LANE_MULTIPLE;
@@ -44,14 +44,30 @@ impl<'a> Attacker<'a> {
         if region.is_empty() {
             return None;
         }
-        let seed = self.seed.wrapping_add(self.attacks.wrapping_mul(0x5851_F42D_4C95_7F2D));
-        self.attacks += 1;
+        let seed = self.next_seed();
         let mut swarm = Swarm::new(&self.goal, lanes.next_multiple_of(LANE_MULTIPLE), steps, seed);
         swarm.confine(region);
         self.promising.drain(..).for_each(|(_, point)| swarm.suggest(point));
         let problem = self.problem;
         let judge = |x: &[f32]| check_witness(problem.parts.evaluator, problem.property, x);
         swarm.run(&mut self.points, &judge, steps, &|| false)
+    }
+
+    /// Solves for the rows of disjuncts that have several, from `lanes` points of `region`; nothing where [`newton`] does not apply.
+    pub fn solve(&mut self, region: PointBox<'_>, lanes: usize, steps: usize) -> Option<Witness> {
+        if region.is_empty() || !newton::applies(&self.goal, region) {
+            return None;
+        }
+        let seed = self.next_seed();
+        let problem = self.problem;
+        let judge = |x: &[f32]| check_witness(problem.parts.evaluator, problem.property, x);
+        let effort = (lanes.next_multiple_of(LANE_MULTIPLE), steps, seed);
+        newton::solve(&self.goal, region, effort, &mut self.points, &judge, &|| false)
+    }
+
+    fn next_seed(&mut self) -> u64 {
+        self.attacks += 1;
+        self.seed.wrapping_add(self.attacks.wrapping_mul(0x5851_F42D_4C95_7F2D))
     }
 
     /// Tries given points, `[points][inputs]`.

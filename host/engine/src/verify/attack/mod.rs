@@ -4,11 +4,12 @@
 //! ([`DensePoints`]) or on a packed program. A point in which the rows are about non-positive is replayed by a [`Judge`], so nothing
 //! found here counts before it holds of the networks as they are.
 //!
-//! [`Attacker`] is what the search on chains uses.
+//! Conjunctions over few inputs are solved by [`newton`] besides. [`Attacker`] is what the search on chains uses.
 
 mod chain;
 mod dense;
 mod goal;
+mod newton;
 mod random;
 mod swarm;
 #[cfg(test)]
@@ -53,6 +54,15 @@ pub fn first_effort(work: usize) -> (usize, usize) {
         10_000..200_000 => (32, 24),
         200_000..4_000_000 => (16, 32),
         _ => (16, 24),
+    }
+}
+
+/// Rounds, points and steps of an attack on a root that bounds did not prove, by what an evaluation costs.
+pub fn root_effort(work: usize) -> (usize, usize, usize) {
+    match work {
+        0..20_000 => (3, 64, 40),
+        20_000..300_000 => (2, 64, 40),
+        _ => (1, 32, 50),
     }
 }
 

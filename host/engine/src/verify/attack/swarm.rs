@@ -402,7 +402,7 @@ struct Moving<'m> {
 /// One step of all lanes against `gradient` `[inputs, lanes]`.
 fn advance(lanes: usize, gradient: &[f32], m: Moving<'_>) {
     wide(|| {
-        if m.signs.iter().any(|s| *s == 0.0) {
+        if m.signs.contains(&0.0) {
             largest(lanes, gradient, m.lower, m.upper, m.scale);
         }
         step(lanes, gradient, m);
