@@ -40,9 +40,6 @@ impl Worker<'_, '_> {
     pub fn root(&mut self, desk: &Desk<'_>, bounds: &mut Bounds<'_>) -> (Option<LemmaBytes>, Plan) {
         let (shared, problem) = (self.shared, self.shared.problem);
         let attack = shared.settings.attack;
-        if attack && self.attack_root(1) {
-            return (None, Plan::Ended);
-        }
         let mut domain = Domain::root(&problem.case.region.lower, &problem.case.region.upper);
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
