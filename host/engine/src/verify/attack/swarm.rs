@@ -229,6 +229,7 @@ impl<'g> Swarm<'g> {
             (self.lower[at], self.upper[at]) = (l, u);
             self.x[at] = if x.is_nan() { l } else { x.max(l).min(u) };
             self.before[at] = self.x[at];
+            self.best[at] = self.x[at];
         }
         let fresh = handed.is_none() && near.is_none();
         let wander = if fresh && !middle && number % 4 >= 2 { (self.steps / 6).clamp(1, 4) } else { 0 };
