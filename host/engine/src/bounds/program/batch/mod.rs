@@ -81,7 +81,8 @@ pub struct LaneClimb {
     pub iterations: usize,
     /// First step of slopes, in units of alpha. Default 0.1, range [0, 1].
     pub alpha_rate: f32,
-    /// First step of multipliers, in units of the coefficients of the value that is split. Default 0.1, range 0….
+    /// First step of multipliers, in units of the coefficients of the value that is split. Default 0.5 (0.1 leaves a third of what
+    /// splits gain on `resnet_2b` and `cifar_base_kw` after 20 iterations, 1 is no better), range 0….
     pub beta_rate: f32,
     /// Factor of both steps per iteration. Default 0.98, range (0, 1].
     pub decay: f32,
@@ -98,7 +99,7 @@ impl Default for LaneClimb {
         Self {
             iterations: 20,
             alpha_rate: 0.1,
-            beta_rate: 0.1,
+            beta_rate: 0.5,
             decay: 0.98,
             stop_when_positive: true,
             give_up: true,
