@@ -22,6 +22,11 @@ pub struct Lines {
 ///
 /// Lanes: `a[k][r]` at `k·lanes + r`.
 pub trait Kernel {
+    /// Lanes come in multiples of this.
+    fn lane_multiple(&self) -> usize {
+        1
+    }
+
     /// `sums[0] = W c`, `sums[1] = |W| r`, `sums[2] = |W| m` for the dense layer with index `layer`.
     ///
     /// Each term passes at most `cols + 1` roundings.

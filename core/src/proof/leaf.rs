@@ -38,7 +38,10 @@ struct Lanes<'m> {
     deduct: &'m mut [f64],
     alpha: &'m mut [f64],
     index: &'m mut [u32],
+    /// Lanes of this block.
     count: usize,
+    /// Most lanes of a block.
+    most: usize,
 }
 
 fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<'m>, Rejection> {
@@ -61,7 +64,7 @@ fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<
         error,
         mass,
         sums,
-        rows: Lanes { a, next, value, deduct, alpha, index, count: lanes },
+        rows: Lanes { a, next, value, deduct, alpha, index, count: lanes, most: lanes },
     })
 }
 
@@ -229,22 +232,24 @@ fn tighten(
     is_cut: bool,
     rows: &mut Lanes<'_>,
 ) -> Result<bool, Rejection> {
-    let pairs = rows.count / 2;
+    let pairs = rows.most / 2;
+    let unstable = |(l, u): (&f64, &f64)| *l < 0.0 && *u > 0.0;
     let mut first = 0;
     while first < layer.outputs() {
-        let mut used = 0;
-        let mut last = first;
-        for (l, u) in lower.iter().zip(upper.iter()).take(layer.outputs()).skip(first) {
+        let (mut used, mut last) = (0, first);
+        for ends in lower.iter().zip(upper.iter()).take(layer.outputs()).skip(first) {
             if used == pairs {
                 break;
             }
-            if *l < 0.0 && *u > 0.0 {
-                let q = *error.get(last).ok_or(Rejection::Shape)?;
-                load(layer, last, 1.0, q, 2 * used, rows)?;
-                load(layer, last, -1.0, q, 2 * used + 1, rows)?;
-                used += 1;
-            }
+            used += usize::from(unstable(ends));
             last += 1;
+        }
+        rows.narrow(2 * used, kernel.lane_multiple());
+        let neurons = (first..last).zip(lower.iter().zip(upper.iter()).skip(first));
+        for (pair, (neuron, _)) in neurons.filter(|(_, ends)| unstable(*ends)).enumerate() {
+            let q = *error.get(neuron).ok_or(Rejection::Shape)?;
+            load(layer, neuron, 1.0, q, 2 * pair, rows)?;
+            load(layer, neuron, -1.0, q, 2 * pair + 1, rows)?;
         }
         if used > 0 {
             finish_block(layer.inputs(), 2 * used, rows)?;
@@ -312,6 +317,12 @@ fn finish_block(height: usize, used: usize, rows: &mut Lanes<'_>) -> Result<(), 
 }
 
 impl Lanes<'_> {
+    /// Begins a block of `used` rows; lanes come in multiples of `multiple`.
+    fn narrow(&mut self, used: usize, multiple: usize) {
+        let lanes = used.max(1).checked_next_multiple_of(multiple).unwrap_or(self.most);
+        self.count = if lanes < self.most { lanes } else { self.most };
+    }
+
     /// `V − D`, rounded down.
     fn bound(&self, lane: usize, factors: Factors) -> Result<f64, Rejection> {
         let value = *self.value.get(lane).ok_or(Rejection::Shape)?;
@@ -330,9 +341,10 @@ fn check_claims(
     claims: &[Claim<'_>],
     rows: &mut Lanes<'_>,
 ) -> Result<(), Rejection> {
-    let lanes = rows.count.max(1);
-    for (block, (claims, disjuncts)) in claims.chunks(lanes).zip(problem.disjuncts.chunks(lanes)).enumerate()
-    {
+    let most = rows.most.max(1);
+    for (block, (claims, disjuncts)) in claims.chunks(most).zip(problem.disjuncts.chunks(most)).enumerate() {
+        rows.narrow(claims.len(), kernel.lane_multiple());
+        let lanes = rows.count.max(1);
         for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
             let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
             let slots = rows.a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes);
@@ -349,7 +361,7 @@ fn check_claims(
             let bound = rows.bound(lane, known.factors)?;
             let proved = bound > row.rhs;
             if !proved {
-                return Err(Rejection::NotProved { disjunct: block * lanes + lane });
+                return Err(Rejection::NotProved { disjunct: block * most + lane });
             }
         }
     }

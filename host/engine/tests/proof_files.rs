@@ -3,16 +3,18 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use certus_core::proof::{Meaning, Rejection};
+use certus_engine::Model;
 use certus_engine::property::Property;
-use certus_engine::search::Recorder;
-use certus_engine::verify::CaseProof;
+use certus_engine::search::{Progress, Recorder, Snapshot};
 use certus_engine::verify::proof_file::{
     CheckOptions, Checked, FormatError, Identity, Journal, ProofError, Reader, check, identify, shorten,
     write,
 };
+use certus_engine::verify::{Branching, CaseProof, Reason, Report, Settings, Verdict, verify};
 use support::exact::Question;
 use support::tiny::{Random, base, property};
 use support::tree::{Node, Style};
@@ -32,11 +34,15 @@ impl Two {
     fn new(style: Style, seed: u64) -> Self {
         let mut random = Random(seed);
         let (question, bytes) = loop {
-            if let Some(found) = base(&mut random) {
-                break found;
+            let Some((question, bytes)) = base(&mut random) else { continue };
+            let bytes = match style {
+                Style::Chain => Some(bytes),
+                Style::Program => program_proof(&question, &bytes, true),
+            };
+            if let Some(bytes) = bytes {
+                break (question, bytes);
             }
         };
-        let bytes = if style == Style::Chain { bytes } else { program_proof(&question, &bytes, true) };
         let mut property = property(&question);
         property.cases.push(property.cases[0].clone());
         let proofs =
@@ -379,4 +385,83 @@ fn a_journal_gives_back_what_was_noted_up_to_where_it_was_cut() {
     std::fs::write(&path, b"something else").unwrap();
     assert!(matches!(open(&identity), Err(ProofError::Format(FormatError::Magic))));
     assert_eq!(std::fs::read(&path).unwrap(), b"something else");
+}
+
+/// Takes notes in memory, and ends the search after some of them.
+struct Notes {
+    notes: std::sync::Mutex<Vec<u8>>,
+    found: Option<Vec<u8>>,
+    left: std::sync::atomic::AtomicUsize,
+    stop: Arc<AtomicBool>,
+}
+
+impl Recorder for Notes {
+    fn record(&self, _: &[u8; 32], event: &[u8]) {
+        self.notes.lock().unwrap().extend(event);
+        if self.left.fetch_sub(1, std::sync::atomic::Ordering::SeqCst) == 1 {
+            self.stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    }
+    fn recorded(&self, _: &[u8; 32]) -> Option<Vec<u8>> {
+        self.found.clone()
+    }
+}
+
+struct Noting(Arc<Notes>);
+
+impl Progress for Noting {
+    fn update(&self, _: Snapshot) {}
+    fn recorder(&self) -> Option<Arc<dyn Recorder>> {
+        Some(self.0.clone())
+    }
+}
+
+/// A run that is stopped after `events` notes and begins with those `found`; what it noted, its report.
+fn run(two: &Two, branching: Branching, events: usize, found: Option<Vec<u8>>) -> (Vec<u8>, Report) {
+    let Model::Chain(chain) = model(&two.question.net, Style::Chain) else { panic!("a chain") };
+    let stop = Arc::new(AtomicBool::new(false));
+    let notes = Notes { notes: Default::default(), found, left: events.into(), stop: stop.clone() };
+    let notes = Arc::new(notes);
+    let settings = Settings { threads: 2, attack: false, branching, ..Settings::default() };
+    let one = Property { cases: vec![two.property.cases[0].clone()], ..two.property.clone() };
+    let report = verify(&chain, &one, &settings, &stop, &Noting(notes.clone()));
+    let bytes = notes.notes.lock().unwrap().clone();
+    (bytes, report)
+}
+
+#[test]
+fn a_stopped_search_goes_on_from_its_notes_and_trusts_none_of_them() {
+    let mut resumed = 0;
+    for (seed, branching) in (0..40).flat_map(|s| [(s, Branching::Inputs), (s, Branching::Neurons)]) {
+        let two = Two::new(Style::Chain, 100 + seed);
+        let (all, whole) = run(&two, branching, usize::MAX, None);
+        let Verdict::Holds(_) = whole.verdict else { panic!("it holds") };
+        if whole.stats.leaves < 8 {
+            continue;
+        }
+        let (notes, stopped) = run(&two, branching, 8, None);
+        assert!(matches!(stopped.verdict, Verdict::Unknown { reason: Reason::Stopped, .. }));
+        let (more, report) = run(&two, branching, usize::MAX, Some(notes.clone()));
+        let Verdict::Holds(proofs) = report.verdict else { panic!("{:?}", report.verdict) };
+        assert!(accepts(&two.question, Style::Chain, &proofs[0].bytes).is_ok());
+        // Both runs' notes together are a whole tree: a third run has nothing left to do but check.
+        let (none, third) = run(&two, branching, usize::MAX, Some([notes.clone(), more].concat()));
+        assert!(none.is_empty(), "seed {seed}: notes of a tree that was whole");
+        assert!(matches!(third.verdict, Verdict::Holds(_)));
+        // Notes that are wrong, cut or foreign cost time, never the truth.
+        let mut wrong = all.clone();
+        wrong.iter_mut().skip(7).step_by(5).for_each(|b| *b = b.wrapping_add(1));
+        for notes in [wrong, all[..all.len() - 3].to_vec(), vec![0xff; 64]] {
+            let (_, report) = run(&two, branching, usize::MAX, Some(notes));
+            match report.verdict {
+                Verdict::Holds(proofs) => {
+                    assert!(accepts(&two.question, Style::Chain, &proofs[0].bytes).is_ok());
+                }
+                Verdict::Unknown { .. } => {}
+                Verdict::Violated(_) => panic!("it holds"),
+            }
+        }
+        resumed += 1;
+    }
+    assert!(resumed >= 5, "only {resumed} searches were long enough to be stopped");
 }

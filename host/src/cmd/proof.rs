@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use certus::core::proof::Meaning;
 use certus::output;
 use certus_engine::property::Query;
 use certus_engine::search::{Progress, Recorder, Snapshot};
-use certus_engine::verify::proof_file::{self, Identity, Journal, identify, sha256_of_file};
-use certus_engine::verify::{Instance, Report, Verdict};
+use certus_engine::verify::proof_file::{self, Identity, Journal, identify, sha256_of_file, shorten};
+use certus_engine::verify::{CaseProof, Instance, Report, Verdict};
 use sha2::{Digest, Sha256};
 
 use super::Error;
@@ -94,6 +95,7 @@ fn journal_of(path: &Path) -> PathBuf {
 pub fn search_and_write(
     path: &Path,
     limit: u64,
+    instance: &Instance,
     identity: &Identity,
     search: impl FnOnce(&Arc<Journal>) -> Report,
 ) -> Result<(Report, Option<Error>), Error> {
@@ -103,15 +105,24 @@ pub fn search_and_write(
     if journal.is_resumed() {
         eprintln!("{}: going on from an earlier run", part.display());
     }
-    let report = search(&journal);
-    let unwritten = match &report.verdict {
-        Verdict::Holds(proofs) => match write(path, limit, identity, proofs) {
-            Ok(bytes) => {
-                eprintln!("{}: proof of {bytes} bytes; `certus check` reads it", path.display());
-                None
+    let mut report = search(&journal);
+    let until = Instant::now() + shortening(report.stats.seconds);
+    let unwritten = match &mut report.verdict {
+        Verdict::Holds(proofs) => {
+            let before = tree_bytes(proofs);
+            shorten(instance.model(), instance.property(), identity.meaning, proofs, until);
+            let after = tree_bytes(proofs);
+            match write(path, limit, identity, proofs) {
+                Ok(bytes) => {
+                    let file = path.display();
+                    eprintln!(
+                        "{file}: {bytes} bytes, trees of {after} shortened from {before}; `certus check` reads it"
+                    );
+                    None
+                }
+                Err(error) => Some(error),
             }
-            Err(error) => Some(error),
-        },
+        }
         Verdict::Violated(_) => None,
         Verdict::Unknown { .. } => {
             match journal.flush() {
@@ -128,12 +139,16 @@ pub fn search_and_write(
     Ok((report, unwritten))
 }
 
-fn write(
-    path: &Path,
-    limit: u64,
-    identity: &Identity,
-    proofs: &[certus_engine::verify::CaseProof],
-) -> Result<usize, Error> {
+/// How long a proof is made shorter: a tenth of the search, and a moment.
+fn shortening(seconds: f64) -> Duration {
+    Duration::from_secs_f64(0.1 + 0.1 * seconds)
+}
+
+fn tree_bytes(proofs: &[CaseProof]) -> usize {
+    proofs.iter().map(|p| p.bytes.len()).sum()
+}
+
+fn write(path: &Path, limit: u64, identity: &Identity, proofs: &[CaseProof]) -> Result<usize, Error> {
     let failed = |source| Error::Proof { path: path.display().to_string(), source };
     let bytes = proof_file::write(identity, proofs, limit).map_err(|e| failed(e.into()))?;
     output::write_atomic(path, &bytes)?;

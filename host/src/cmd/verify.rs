@@ -304,9 +304,9 @@ fn search(
         None => Ok((live_search(args, instance, settings, None), None)),
         Some(path) => {
             let limit = args.proof_limit_mib.saturating_mul(1 << 20);
-            proof::search_and_write(path, limit, &files.identity(instance, settings.meaning)?, |recorder| {
-                live_search(args, instance, settings, Some(recorder))
-            })
+            let identity = files.identity(instance, settings.meaning)?;
+            let search = |journal: &_| live_search(args, instance, settings, Some(journal));
+            proof::search_and_write(path, limit, instance, &identity, search)
         }
     }
 }

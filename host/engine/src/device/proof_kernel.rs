@@ -68,6 +68,10 @@ fn add_columns(transposed: &[f64], inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
 }
 
 impl Kernel for ProofKernel {
+    fn lane_multiple(&self) -> usize {
+        certus_kernels::LANE_MULTIPLE
+    }
+
     fn interval_sums(&mut self, layer: usize, dense: &Dense<'_>, inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
         let rows = dense.rows();
         let sums = sums.map(|s| &mut s[..rows]);

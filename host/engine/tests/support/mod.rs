@@ -35,15 +35,20 @@ pub fn accepts(question: &Question, style: Style, bytes: &[u8]) -> Result<Checke
     check(&mut reader, &identity, &model, &property, options)
 }
 
-/// A chain's proof as one of the same network as a program: a lemma at the root, or one for each leaf.
-pub fn program_proof(question: &Question, bytes: &[u8], one_lemma: bool) -> Vec<u8> {
-    let mut root = Node::parse(bytes, Style::Chain, question);
+/// A chain's proof as one of the same network as a program: a lemma at the root if asked and if that is enough, else one for each
+/// leaf; `None` if the checker of programs needs more.
+pub fn program_proof(question: &Question, bytes: &[u8], one_lemma: bool) -> Option<Vec<u8>> {
     let len = question.net.claims_len(Style::Program);
-    convert(&mut root, len, one_lemma);
-    if one_lemma {
-        root = Node::Lemma { below: Box::new(root) };
-    }
-    root.to_bytes(Style::Program)
+    let with = |one_lemma: bool| {
+        let mut root = Node::parse(bytes, Style::Chain, question);
+        convert(&mut root, len, one_lemma);
+        if one_lemma {
+            root = Node::Lemma { below: Box::new(root) };
+        }
+        root.to_bytes(Style::Program)
+    };
+    let tries = [one_lemma.then(|| with(true)), Some(with(false))];
+    tries.into_iter().flatten().find(|bytes| accepts(question, Style::Program, bytes).is_ok())
 }
 
 fn convert(node: &mut Node, len: usize, one_lemma: bool) {
