@@ -15,6 +15,7 @@ pub mod program;
 pub mod property;
 pub mod relax;
 pub mod search;
+pub mod selftest;
 pub mod verify;
 
 pub use chain::{Chain, OwnedAffine, OwnedLayer};

@@ -12,6 +12,7 @@ mod monitor;
 mod networks;
 mod proof;
 mod quickstart;
+mod selftest;
 mod settings;
 mod supports;
 mod verify;
@@ -51,6 +52,8 @@ pub enum Command {
     Inspect(inspect::Args),
     /// Say what the device would say to each sample.
     Monitor(monitor::Args),
+    /// Hold the verifier against exact answers about random small networks.
+    Selftest(selftest::Args),
     /// Answer one question of the VNN-LIB standard about what can be verified.
     Supports(supports::Args),
     /// List what can be verified, all answers of `supports`.
@@ -71,6 +74,7 @@ impl Command {
             Self::Export(args) => export::run(args, out),
             Self::Inspect(args) => inspect::run(args, out),
             Self::Monitor(args) => monitor::run(args, out),
+            Self::Selftest(args) => selftest::run(args, out),
             Self::Supports(args) => supports::run(args, out),
             Self::Capabilities(args) => supports::run_all(args, out),
         }

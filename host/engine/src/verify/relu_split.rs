@@ -172,8 +172,9 @@ fn attack(shared: &Shared<'_>, tools: &mut Tools<'_>, b: &Bounded) -> bool {
     let ends = box_.witness_lower.iter().zip(&box_.witness_upper);
     let inside =
         |point: &[f32]| point.iter().zip(ends.clone()).map(|(x, (l, u))| x.max(*l).min(*u)).collect();
-    let points: Vec<Vec<f32>> =
-        b.claims.iter().filter_map(|c| c.found.as_ref()).map(|f| inside(&f.point)).collect();
+    // Where every bound overflowed there is no point.
+    let found = b.claims.iter().filter_map(|c| c.found.as_ref()).filter(|f| !f.point.is_empty());
+    let points: Vec<Vec<f32>> = found.map(|f| inside(&f.point)).collect();
     tools.try_points(shared, points.iter().map(Vec::as_slice))
 }
 

@@ -479,7 +479,7 @@ pub(super) fn spec_block(
     for (r, row) in rows.iter().enumerate() {
         c[r] = spec.bias[*row as usize];
         let weights = &spec.weights[*row as usize * outputs..][..outputs];
-        for (a, j) in data[r..].iter_mut().step_by(lanes).zip(&support.live) {
+        for (a, j) in data.iter_mut().skip(r).step_by(lanes).zip(&support.live) {
             *a = weights[*j as usize];
         }
     }

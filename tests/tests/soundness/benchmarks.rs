@@ -1,0 +1,1 @@
+//! Verdicts about published networks, against sampling.
