@@ -303,6 +303,7 @@ fn float_violation(question: &Question, truth: &Truth, model: &Model) -> Option<
 }
 
 /// Settings of a run that a random number chooses.
+#[allow(clippy::needless_update, reason = "settings that are added later keep their defaults")]
 pub fn settings(timeout: Duration, random: &mut super::random::Random) -> Settings {
     use crate::verify::Branching;
     Settings {

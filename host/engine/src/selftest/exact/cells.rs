@@ -98,11 +98,17 @@ struct Forms<T> {
     denominator: T,
 }
 
+/// A sum: its constant, and value, element and coefficient of its terms.
+type Numerators<T> = (T, Vec<(usize, usize, T)>);
+
+/// Whether a form is `≥ 0` on a part of a polytope (else it is `≤ 0`), and the part.
+type Side<T> = (bool, Rc<Dictionary<T>>);
+
 /// A [`Step`] in integers.
 enum Prepared<T> {
     /// Numerators over one denominator: per element the constant and the terms.
     Sums {
-        sums: Vec<(T, Vec<(usize, usize, T)>)>,
+        sums: Vec<Numerators<T>>,
         denominator: T,
     },
     Bend {
@@ -268,11 +274,7 @@ impl<T: Int> Walk<'_, T> {
     }
 
     /// The parts of the polytope where `form ≥ 0` and where `form ≤ 0`, but one of them only where the other has no inside.
-    fn sides(
-        &mut self,
-        polytope: &Rc<Dictionary<T>>,
-        form: &[T],
-    ) -> Result<Vec<(bool, Rc<Dictionary<T>>)>, Stopped> {
+    fn sides(&mut self, polytope: &Rc<Dictionary<T>>, form: &[T]) -> Result<Vec<Side<T>>, Stopped> {
         let mut form = form.to_vec();
         reduce(&mut form);
         let opposite = form.iter().map(neg).collect::<Result<Vec<_>, _>>()?;
@@ -319,7 +321,7 @@ fn lowest<T: Int>(form: &[T]) -> Result<T, Overflow> {
 }
 
 fn add_up<T: Int>(
-    sums: &[(T, Vec<(usize, usize, T)>)],
+    sums: &[Numerators<T>],
     denominator: &T,
     values: &[Rc<Forms<T>>],
 ) -> Result<Forms<T>, Overflow> {

@@ -188,7 +188,7 @@ pub(super) fn spec_rows(known: &Known<'_>, spec: &Spec, lanes: &[Lane<'_>], widt
     for (r, lane) in lanes.iter().enumerate() {
         constant[r] = spec.bias[lane.row];
         let weights = &spec.weights[lane.row * outputs..][..outputs];
-        for (a, j) in data[r..].iter_mut().step_by(width).zip(&support.live) {
+        for (a, j) in data.iter_mut().skip(r).step_by(width).zip(&support.live) {
             *a = weights[*j as usize];
         }
     }

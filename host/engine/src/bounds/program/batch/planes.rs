@@ -47,7 +47,7 @@ impl Group {
     fn load(&mut self, ends: &[[f32; 2]], r: usize, lanes: usize) {
         self.lower.clear();
         self.upper.clear();
-        for [l, u] in ends[r..].iter().step_by(lanes) {
+        for [l, u] in ends.iter().skip(r).step_by(lanes) {
             self.lower.push(*l);
             self.upper.push(*u);
         }
@@ -345,7 +345,7 @@ impl Products {
     }
 
     pub(super) fn column(&self, (r, lanes): (usize, usize), alphas: &mut Alphas) {
-        for (t, ends) in self.ends[r..].iter().step_by(lanes).enumerate() {
+        for (t, ends) in self.ends.iter().skip(r).step_by(lanes).enumerate() {
             if ends.iter().all(|[l, u]| l < u) {
                 for (side, free) in self.free.iter().enumerate() {
                     alphas.places.push((self.place + 2 * t + side) as u32);
