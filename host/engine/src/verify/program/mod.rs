@@ -7,6 +7,7 @@ mod attack;
 mod branch;
 mod checker;
 mod domain;
+mod exact;
 mod group;
 mod inputs;
 mod problem;

@@ -91,7 +91,14 @@ impl Worker<'_, '_> {
         for mut b in bounded.drain(..) {
             let lowest = b.lowest();
             self.keep(&mut b);
-            let closed = if lowest > 0.0 { self.close(values, &mut b) } else { Closed::Open };
+            let mut refuted = lowest > 0.0;
+            if !refuted && let Some(intervals) = &b.intervals {
+                if self.ask_lp(&mut b.domain, intervals) {
+                    return Vec::new();
+                }
+                refuted = b.domain.hints.iter().all(|h| h.claim.is_some());
+            }
+            let closed = if refuted { self.close(values, &mut b) } else { Closed::Open };
             let share = 0.5f64.powi(b.domain.depth.cast_signed());
             self.shared.note(lowest, if matches!(closed, Closed::Proved) { share } else { 0.0 });
             match closed {
