@@ -10,10 +10,16 @@ use certus_engine::bounds::program::{Interval, Prepared, Region, Settings, Spec,
 use certus_engine::program::{
     Affine, Builder, Constants, Function, Groups, Map, Operation, Program, Slot, Term,
 };
+use certus_engine::property::{Case, Disjunct, InputBox, Property, Row as Row64};
+use certus_engine::search::Silent;
 use certus_engine::search::lp::chain::row;
 use certus_engine::search::lp::program::ProgramDomain;
 use certus_engine::search::lp::{Limits, Outcome, Refuted, Solver, decide_leaf, simplex};
+use certus_engine::verify::program::verify_program;
+use certus_engine::verify::{Branching, Settings as VerifySettings, Verdict};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 const INPUTS: usize = 3;
 const LIMIT: usize = 1 << 20;
@@ -179,4 +185,54 @@ fn a_program_with_every_kink_split_is_decided_and_the_checker_agrees() {
         assert!(accepts(&program, rhs, &splits, &claims), "case {case}: {claims:?}");
     }
     assert!(proved > 70 && empty > 10, "{proved} proved, {empty} empty");
+}
+
+/// `y ≤ rhs` is the violation, on the cube.
+fn property(rhs: f64) -> Property {
+    let region = InputBox {
+        lower: vec![-1.0; INPUTS],
+        upper: vec![1.0; INPUTS],
+        witness_lower: vec![-1.0; INPUTS],
+        witness_upper: vec![1.0; INPUTS],
+    };
+    let row = Row64 { coefficients: vec![1.0], rhs_lower: rhs, rhs_upper: rhs, strict: false };
+    let disjuncts = vec![Disjunct { rows: vec![row] }];
+    Property { inputs: INPUTS, outputs: 1, cases: vec![Case { region, disjuncts }] }
+}
+
+#[test]
+fn a_search_that_splits_values_only_ends_with_a_verdict_next_to_the_least_value() {
+    let mut random = Random(23);
+    let (mut holds, mut violated) = (0, 0);
+    for case in 0..24 {
+        let program = program(&mut random, false);
+        let sampled = |random: &mut Random| {
+            (0..4000).map(|_| program.eval(&point(random))[0]).fold(f64::INFINITY, f64::min)
+        };
+        let least = sampled(&mut random);
+        let rhs = if case % 2 == 0 { least + 0.01 } else { least - 0.3 };
+        let settings = VerifySettings {
+            branching: Branching::Neurons,
+            threads: 1,
+            timeout: Duration::from_secs(60),
+            attack: case % 4 < 2,
+            ..VerifySettings::default()
+        };
+        let stop = AtomicBool::new(false);
+        let report = verify_program(&program, &program, &property(rhs), &settings, &stop, &Silent);
+        match report.verdict {
+            Verdict::Holds(_) => {
+                assert!(sampled(&mut random) > rhs, "case {case}: a sampled value is at most {rhs}");
+                holds += 1;
+            }
+            Verdict::Violated(witness) => {
+                let at: Vec<f64> = witness.input.iter().map(|x| f64::from(*x)).collect();
+                assert!(program.eval(&at)[0] <= rhs + 1e-6);
+                violated += 1;
+            }
+            // Without attacks nothing looks for counterexamples.
+            Verdict::Unknown { .. } => assert!(!settings.attack, "case {case}: undecided"),
+        }
+    }
+    assert!(holds > 3 && violated > 3, "{holds} hold, {violated} do not");
 }
