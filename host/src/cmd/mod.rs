@@ -6,6 +6,7 @@ mod bench;
 mod certify;
 mod check;
 mod eval;
+mod explain_bound;
 mod export;
 mod inspect;
 mod monitor;
@@ -40,6 +41,8 @@ pub enum Command {
     Check(check::Args),
     /// Verify every instance of a benchmark and compare with the expected verdicts.
     Bench(bench::Args),
+    /// Say which row, layers and neurons keep an instance open.
+    ExplainBound(explain_bound::Args),
     /// Show the expert settings as the TOML file that sets them.
     Settings(settings::Args),
     /// Prove region certificates around samples or on boxes.
@@ -68,6 +71,7 @@ impl Command {
             Self::Verify(args) => verify::run(args, out),
             Self::Check(args) => check::run(args, out),
             Self::Bench(args) => bench::run(args, out),
+            Self::ExplainBound(args) => explain_bound::run(args, out),
             Self::Settings(args) => settings::run(args, out),
             Self::Certify(args) => certify::run(args, out),
             Self::Eval(args) => eval::run(args, out),
