@@ -116,7 +116,7 @@ def one_run(args, name, tool, command, environment, verdict, startup, folder):
 
 
 def table(rows):
-    tools = ["certus", "abcrown", "marabou"]
+    tools = [t for t in ("certus", "abcrown", "marabou") if any(r["tool"] == t for r in rows)]
     by = {(r["instance"], r["tool"]): r for r in rows}
     names = list(dict.fromkeys(r["instance"] for r in rows))
     print("\n| instance | " + " | ".join(f"{t} | wall s | CPU s | start-up s" for t in tools) + " |")
@@ -131,6 +131,8 @@ def table(rows):
     wrong = [n for n in names if {"sat", "unsat"} <= {by[n, t]["verdict"] for t in tools if (n, t) in by}]
     for tool in tools:
         own = [r for r in rows if r["tool"] == tool]
+        if not own:
+            continue
         solved = [r for r in own if r["verdict"] in ("sat", "unsat")]
         total = sum(float(r["wall_s"]) for r in own), sum(float(r["cpu_s"]) for r in own)
         print(f"{tool}: {len(solved)} of {len(own)} decided; wall {total[0]:.1f} s, CPU {total[1]:.1f} s in all")

@@ -144,7 +144,11 @@ fn advice(e: &Explanation) -> String {
         return "the row is refuted on the whole box, as the search sees it".into();
     }
     if e.value <= 0.0 {
-        return "at the corner where the bound is reached the row is violated, up to rounding: look for a counterexample there".into();
+        return match e.rows {
+            1 => "where the bound is reached the row itself is violated, up to rounding: that corner is a counterexample",
+            _ => "where the bound is reached the row itself is not refuted: only a smaller box, or another row of the disjunct, will do",
+        }
+        .into();
     }
     let gain = e.splits.iter().filter_map(|s| Some((s.gain(e.crown)?, s))).max_by(|a, b| a.0.total_cmp(&b.0));
     match gain {
@@ -159,11 +163,12 @@ fn advice(e: &Explanation) -> String {
 fn print(e: &Explanation, row: &Row, out: &mut dyn Write) -> Result<(), Error> {
     writeln!(
         out,
-        "weakest: case {}, disjunct {} of {}, row {}",
+        "weakest: case {}, disjunct {} of {}, row {} of {}",
         e.case + 1,
         e.disjunct + 1,
         e.disjuncts,
-        e.row + 1
+        e.row + 1,
+        e.rows
     )?;
     writeln!(out, "to be refuted: {}", row_text(row))?;
     let alpha = e.alpha.map_or("-".into(), |b| format!("{b:.6}"));
@@ -199,7 +204,7 @@ fn to_json(e: &Explanation, row: &Row) -> Value {
             "loss": s.loss, "split_at": s.point, "bounds_of_halves": s.halves, "gain": s.gain(e.crown)}))
         .collect();
     json!({
-        "case": e.case, "disjunct": e.disjunct, "disjuncts": e.disjuncts, "row": e.row, "row_text": row_text(row),
+        "case": e.case, "disjunct": e.disjunct, "disjuncts": e.disjuncts, "row": e.row, "rows": e.rows, "row_text": row_text(row),
         "bounds": {"intervals": e.interval, "crown": e.crown, "joint_alpha": e.alpha},
         "bound": e.bound, "value": e.value, "looseness": e.looseness(),
         "layers": layers, "neurons": splits, "advice": advice(e),

@@ -101,6 +101,8 @@ pub struct Explanation {
     pub disjuncts: usize,
     /// The same.
     pub row: usize,
+    /// Rows of the disjunct: one refuted row is enough.
+    pub rows: usize,
     /// Lower bound of `coefficients·y − rhs` by intervals; the row is refuted above 0.
     pub interval: f32,
     /// By CROWN.
@@ -161,6 +163,7 @@ pub fn explain(model: &Model, property: &Property, limits: &Limits<'_>) -> Resul
         disjunct,
         disjuncts: chosen.disjuncts.len(),
         row,
+        rows: chosen.disjuncts[disjunct].rows.len(),
         interval,
         crown: crown.rows[0],
         alpha: climbed.map(|c: Bounds| c.rows[0]),
