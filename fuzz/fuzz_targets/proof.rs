@@ -42,7 +42,7 @@ fuzz_target!(|bytes: &[u8]| {
         // As a file, and as the tree of a file that is otherwise right.
         let proof = CaseProof { cases: vec![0], bytes: bytes.to_vec() };
         let written = write(identity, &[proof], LIMIT).unwrap_or_default();
-        for file in [bytes, &written] {
+        for file in [bytes, written.as_slice()] {
             let Ok(mut reader) = Reader::new(file, file.len() as u64, LIMIT) else { continue };
             let options = CheckOptions { threads: 1, plain: true, stop: &AtomicBool::new(false) };
             let answer = check(&mut reader, identity, model, property, options);
