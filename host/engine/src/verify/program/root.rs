@@ -16,8 +16,14 @@ use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Regi
 use crate::verify::Branching;
 use certus_core::proof::program::Bounds;
 
-/// Up to this many inputs, boxes are halved; above, computed values are split.
+/// Up to this many free inputs, boxes are halved; above, computed values are split.
 const INPUT_SPLIT_INPUTS: usize = 20;
+
+/// Up to this many free inputs, boxes are halved however large the network.
+const FEW_INPUTS: usize = 6;
+
+/// Slopes of a network above which a lemma for each box takes the checker too long.
+const LARGE: usize = 32_768;
 
 /// Iterations of the slopes of the rows alone.
 const ROWS: usize = 20;
@@ -49,7 +55,9 @@ impl Worker<'_, '_> {
         };
         let free = lower.iter().zip(&upper).filter(|(l, u)| l < u).count();
         let by_input = match shared.settings.branching {
-            Branching::Automatic => free <= INPUT_SPLIT_INPUTS,
+            Branching::Automatic => {
+                free <= if desk.slopes() > LARGE { FEW_INPUTS } else { INPUT_SPLIT_INPUTS }
+            }
             Branching::Inputs => true,
             Branching::Neurons => false,
         };
