@@ -110,7 +110,8 @@ pub fn check_leaf(
     let factors = Factors::new(network);
     let Parts { lower, upper, error, mass, sums, mut rows } = parts(network, memory)?;
     let mut done = 0;
-    let (mut relu_before, mut relu_seen) = (false, false);
+    // Intervals are exact through layers that scale; after a dense one or a ReLU, rows are tighter.
+    let (mut relu_before, mut mixed) = (false, false);
     for (index, layer) in network.layers().iter().enumerate() {
         let width = layer.outputs();
         let (lower_done, lower_now) = lower.split_at_mut_checked(done).ok_or(Rejection::Shape)?;
@@ -134,7 +135,7 @@ pub fn check_leaf(
         let sum = layer_intervals(kernel, (index, layer), (inputs, relu_before), arithmetic, sums, target)?;
         *mass.get_mut(index).ok_or(Rejection::Shape)? = sum;
         if layer.relu() {
-            if relu_seen {
+            if mixed {
                 let known = Known {
                     layers: network.layers().get(..index).ok_or(Rejection::Shape)?,
                     region,
@@ -157,7 +158,7 @@ pub fn check_leaf(
         }
         done += width;
         relu_before = layer.relu();
-        relu_seen |= relu_before;
+        mixed |= relu_before || matches!(layer.affine(), Affine::Dense(_));
     }
     let known = Known { layers: network.layers(), region, lower, upper, error, mass, factors };
     check_claims(problem, kernel, known, splits, claims, &mut rows)
@@ -436,7 +437,9 @@ fn relax_layer(
         let (lower, upper, error, bias) = (*lower, *upper, *error, f64::from(*bias));
         let inactive = layer.relu() && upper <= 0.0;
         let split = hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
-        if inactive && !split {
+        // Coefficients that are all 0 add nothing; sparse layers have many such rows.
+        let from = rows.a.get(neuron * lanes..(neuron + 1) * lanes).ok_or(Rejection::Shape)?;
+        if !split && (inactive || from.iter().all(|a| *a == 0.0)) {
             continue;
         }
         if kept != neuron {

@@ -9,6 +9,8 @@
 //! (AVX-512, AVX2 with FMA, or plain code), chosen at run time. The order of the sums is not specified, and products
 //! may be fused: what is proved with these kernels must hold for any order.
 //!
+//! [`Sparse`] is for matrices of few entries.
+//!
 //! `unsafe` lives here and in `engine/device`, nowhere else.
 
 pub mod gather;
@@ -17,10 +19,12 @@ pub mod own;
 mod packed;
 pub mod relax;
 mod simd;
+pub mod sparse;
 pub mod unpacked;
 
 pub use packed::{Element, Packed};
 pub use simd::Level;
+pub use sparse::Sparse;
 
 /// Lanes come in multiples of this.
 pub const LANE_MULTIPLE: usize = 16;

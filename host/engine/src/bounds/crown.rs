@@ -3,16 +3,18 @@
 //! A row of coefficients `a` on the post-activations of a layer passes its ReLU by
 //! `a·relu(z) ≥ max(a,0)·α·z + min(a,0)·(s·z + t)` with `s = u/(u − l)`, `t = −sl`, and its affine map by a
 //! product with `W`; at the input it takes its minimum over the box. An upper bound is a lower bound of the
-//! negated row. Inactive neurons drop out of the product, active ones pass unchanged.
+//! negated row. Inactive neurons drop out of the product, active ones pass unchanged; where layers are sparse, only
+//! neurons that some row of the block reaches are held at all (their *support*).
 //!
 //! The lower slope is adaptive: `α = 1` iff `u > −l`.
 //!
 //! Source: Zhang et al. 2018 (arXiv:1811.00866). [`Mode::Reference`] follows it to the letter; [`Mode::Default`]
 //! intersects with interval bounds and spends rows on neurons only that these leave unstable.
 
-use super::{Hidden, Net, Spec};
+use super::{Entries, Hidden, Net, Spec};
 use certus_kernels::relax::{Lines, add_bias, concretize, relax_unstable, wide};
-use certus_kernels::{LANE_MULTIPLE, padded_lanes};
+use certus_kernels::sparse::add_scaled;
+use certus_kernels::{LANE_MULTIPLE, Sparse, padded_lanes};
 
 /// Most lanes of one product: rows of `f32` that stay in the level-2 cache with the layers of the benchmarks.
 const LANES: usize = 128;
@@ -67,22 +69,68 @@ pub struct Loss {
     pub gaps: Vec<f32>,
 }
 
-/// The neurons of a layer that a product keeps: their index, and their lines if unstable.
+/// The neurons of a layer that a product keeps.
 #[derive(Clone, Debug, Default)]
 struct Kept {
+    /// Those that are not inactive.
     index: Vec<u32>,
+    /// Per neuron: whether it is one of them.
+    holds: Vec<bool>,
+    /// Per neuron: its lines if it is unstable.
     lines: Vec<Option<Lines>>,
 }
 
 impl Kept {
     fn set(&mut self, interval: &Interval) {
         self.index.clear();
+        self.holds.clear();
         self.lines.clear();
         for (j, (l, u)) in interval.lower.iter().zip(&interval.upper).enumerate() {
-            if *u > 0.0 {
+            let (active, unstable) = (*u > 0.0, *l < 0.0 && *u > 0.0);
+            if active {
                 self.index.push(j as u32);
-                self.lines.push((*l < 0.0).then(|| relu_lines(*l, *u)));
             }
+            self.holds.push(active);
+            self.lines.push(unstable.then(|| relu_lines(*l, *u)));
+        }
+    }
+}
+
+/// The rows of a block: which neuron (or input) each belongs to.
+#[derive(Clone, Debug, Default)]
+struct Support {
+    index: Vec<u32>,
+    /// Per neuron, its row plus 1, or 0; all 0 between uses.
+    slot: Vec<u32>,
+}
+
+impl Support {
+    fn set(&mut self, index: impl Iterator<Item = u32>) {
+        self.index.clear();
+        self.index.extend(index);
+    }
+
+    fn begin(&mut self, width: usize) {
+        self.index.clear();
+        if self.slot.len() < width {
+            self.slot.resize(width, 0);
+        }
+    }
+
+    /// The row of neuron `j` in `block`; a new one begins at 0.
+    fn row(&mut self, j: u32, lanes: usize, block: &mut [f32]) -> usize {
+        let slot = &mut self.slot[j as usize];
+        if *slot == 0 {
+            block[self.index.len() * lanes..][..lanes].fill(0.0);
+            self.index.push(j);
+            *slot = self.index.len() as u32;
+        }
+        (*slot as usize - 1) * lanes
+    }
+
+    fn end(&mut self) {
+        for j in &self.index {
+            self.slot[*j as usize] = 0;
         }
     }
 }
@@ -104,6 +152,8 @@ pub struct Scratch {
     next: Vec<f32>,
     c: Vec<f32>,
     kept: Vec<Kept>,
+    support: Support,
+    next_support: Support,
     centre: Vec<f32>,
     radius: Vec<f32>,
     pending: Vec<u32>,
@@ -129,9 +179,16 @@ struct Start {
 /// The matrix whose rows begin a backward pass.
 #[derive(Clone, Copy)]
 struct Rows<'a> {
-    weights: &'a [f32],
+    entries: RowEntries<'a>,
     bias: &'a [f32],
     cols: usize,
+}
+
+#[derive(Clone, Copy)]
+enum RowEntries<'a> {
+    /// `[rows, cols]`, row-major.
+    Dense(&'a [f32]),
+    Sparse(&'a Sparse<f32>),
 }
 
 /// Bounds `net` and `spec` on `region`, with the intervals of split neurons cut at 0.
@@ -175,7 +232,7 @@ pub fn bound(
         scratch.kept[k].set(interval);
     }
     let starts = (0..spec.rows).map(|index| Start { index, sign: 1.0 });
-    let rows = Rows { weights: &spec.weights, bias: &spec.bias, cols: spec.cols };
+    let rows = Rows { entries: RowEntries::Dense(&spec.weights), bias: &spec.bias, cols: spec.cols };
     let attribute = scratch.attribute;
     let gaps = attribute.then(|| {
         out.loss.gaps.clear();
@@ -222,11 +279,32 @@ fn interval_step(
     centre.extend_from_slice(&layer.bias);
     radius.clear();
     radius.resize(layer.rows, 0.0);
-    wide(|| add_columns(&layer.transposed, inputs, relu, centre, radius));
+    match &layer.entries {
+        Entries::Dense { transposed, .. } => wide(|| add_columns(transposed, inputs, relu, centre, radius)),
+        Entries::Sparse(sparse) => add_rows(sparse, inputs, relu, centre, radius),
+    }
     out.lower.clear();
     out.lower.extend(centre.iter().zip(&*radius).map(|(c, r)| c - r));
     out.upper.clear();
     out.upper.extend(centre.iter().zip(&*radius).map(|(c, r)| c + r));
+}
+
+fn add_rows(
+    sparse: &Sparse<f32>,
+    inputs: (&[f32], &[f32]),
+    relu: bool,
+    centre: &mut [f32],
+    radius: &mut [f32],
+) {
+    for (i, (centre, radius)) in centre.iter_mut().zip(radius).enumerate() {
+        let (index, values) = sparse.row(i);
+        for (j, w) in index.iter().zip(values) {
+            let (l, u) = (inputs.0[*j as usize], inputs.1[*j as usize]);
+            let (l, u) = if relu { (l.max(0.0), u.max(0.0)) } else { (l, u) };
+            *centre += w * (0.5 * l + 0.5 * u);
+            *radius += w.abs() * (0.5 * u - 0.5 * l);
+        }
+    }
 }
 
 #[inline(always)]
@@ -266,7 +344,11 @@ fn tighten(
     pending.extend((0..layer.rows as u32).filter(|i| {
         mode == Mode::Reference || (interval.lower[*i as usize] < 0.0 && interval.upper[*i as usize] > 0.0)
     }));
-    let rows = Rows { weights: &layer.weights, bias: &layer.bias, cols: layer.cols };
+    let entries = match &layer.entries {
+        Entries::Dense { weights, .. } => RowEntries::Dense(weights),
+        Entries::Sparse(sparse) => RowEntries::Sparse(sparse),
+    };
+    let rows = Rows { entries, bias: &layer.bias, cols: layer.cols };
     for chunk in pending.chunks(LANES / 2) {
         if mode == Mode::Default && scratch.deadline.is_some_and(|end| std::time::Instant::now() >= end) {
             break;
@@ -303,11 +385,21 @@ fn tighten(
 
 /// Shares of the unstable neurons of the first layer: their weights times the box's widths.
 fn first_shares(layer: &Hidden, region: Region<'_>, interval: &Interval, shares: &mut [f32]) {
-    let neurons = interval.lower.iter().zip(&interval.upper).zip(layer.weights.chunks_exact(layer.cols));
-    for (((l, u), weights), share) in neurons.zip(shares.chunks_exact_mut(layer.cols)) {
+    let width = |j: usize| region.upper[j] - region.lower[j];
+    let ends = interval.lower.iter().zip(&interval.upper);
+    for (i, ((l, u), share)) in ends.zip(shares.chunks_exact_mut(layer.cols)).enumerate() {
         if *l < 0.0 && *u > 0.0 {
-            let widths = region.upper.iter().zip(region.lower).map(|(u, l)| u - l);
-            share.iter_mut().zip(weights).zip(widths).for_each(|((s, w), width)| *s = w.abs() * width);
+            match &layer.entries {
+                Entries::Dense { weights, .. } => {
+                    let row = &weights[i * layer.cols..][..layer.cols];
+                    share.iter_mut().zip(row).enumerate().for_each(|(j, (s, w))| *s = w.abs() * width(j));
+                }
+                Entries::Sparse(sparse) => {
+                    let (index, values) = sparse.row(i);
+                    let entries = index.iter().zip(values);
+                    entries.for_each(|(j, w)| share[*j as usize] = w.abs() * width(*j as usize));
+                }
+            }
             normalise(share);
         }
     }
@@ -321,10 +413,10 @@ fn normalise(share: &mut [f32]) {
 }
 
 /// Largest gap between ReLU and its line, times the coefficient on it, for each lane.
-fn note_gaps(kept: &Kept, interval: &Interval, lanes: usize, a: &[f32], gaps: &mut [f32]) {
-    for ((row, j), lines) in a.chunks_exact(lanes).zip(&kept.index).zip(&kept.lines) {
-        if let Some(lines) = lines {
-            let j = *j as usize;
+fn note_gaps(kept: &Kept, support: &[u32], interval: &Interval, lanes: usize, a: &[f32], gaps: &mut [f32]) {
+    for (row, j) in a.chunks_exact(lanes).zip(support) {
+        let j = *j as usize;
+        if let Some(lines) = kept.lines[j] {
             let below = if lines.lower_slope > 0.5 { -interval.lower[j] } else { interval.upper[j] };
             for (gap, a) in gaps[j * lanes..][..lanes].iter_mut().zip(row) {
                 *gap = a.max(0.0) * below - a.min(0.0) * lines.upper_intercept;
@@ -354,20 +446,30 @@ fn backward(
     }
     scratch.c.clear();
     scratch.c.resize(lanes, 0.0);
-    let kept = k.checked_sub(1).map(|k| scratch.kept[k].index.as_slice());
-    load_rows(rows, kept, starts, lanes, &mut scratch.a, &mut scratch.c);
+    let kept = k.checked_sub(1).map(|k| &scratch.kept[k]);
+    load_rows(rows, kept, starts, lanes, &mut scratch.a, &mut scratch.c, &mut scratch.support);
     for k in (0..k).rev() {
         let (layer, kept) = (&net.hidden[k], &scratch.kept[k]);
-        let (a, c) = (&mut scratch.a, &mut scratch.c);
+        let (a, c, support) = (&mut scratch.a, &mut scratch.c, &scratch.support.index);
         if let Some((gaps, intervals)) = &mut gaps {
             let first: usize = net.hidden[..k].iter().map(|h| h.rows).sum();
-            note_gaps(kept, &intervals[k], lanes, a, &mut gaps[first * lanes..]);
+            note_gaps(kept, support, &intervals[k], lanes, a, &mut gaps[first * lanes..]);
         }
-        wide(|| relax_layer(&layer.bias, kept, lanes, a, c));
-        layer.backward.product(Some(&kept.index), &scratch.a, lanes, &mut scratch.next);
+        wide(|| relax_layer(&layer.bias, kept, support, lanes, a, c));
+        let below = k.checked_sub(1).map(|k| &scratch.kept[k]);
+        match (&layer.entries, below) {
+            (Entries::Sparse(sparse), Some(below)) => {
+                let next = &mut scratch.next_support;
+                wide(|| sparse_step(sparse, below, support, lanes, a, &mut scratch.next, next));
+                std::mem::swap(&mut scratch.support, &mut scratch.next_support);
+            }
+            (Entries::Sparse(sparse), None) => sparse.transposed(support, a, lanes, &mut scratch.next),
+            (Entries::Dense { .. }, _) => layer.backward.product(Some(support), a, lanes, &mut scratch.next),
+        }
         std::mem::swap(&mut scratch.a, &mut scratch.next);
-        if let Some(below) = k.checked_sub(1) {
-            compact(&scratch.kept[below].index, lanes, &mut scratch.a);
+        if let (Entries::Dense { .. }, Some(below)) = (&layer.entries, below) {
+            compact(&below.index, lanes, &mut scratch.a);
+            scratch.support.set(below.index.iter().copied());
         }
     }
     let (a, c) = (&scratch.a, &mut scratch.c);
@@ -378,33 +480,81 @@ fn backward(
 /// Writes the starting rows into lanes, for the kept neurons only.
 fn load_rows(
     rows: Rows<'_>,
-    kept: Option<&[u32]>,
+    kept: Option<&Kept>,
     starts: impl Iterator<Item = Start>,
     lanes: usize,
     a: &mut [f32],
     c: &mut [f32],
+    support: &mut Support,
 ) {
-    let height = kept.map_or(rows.cols, <[u32]>::len);
+    match rows.entries {
+        RowEntries::Dense(_) => match kept {
+            Some(kept) => support.set(kept.index.iter().copied()),
+            None => support.set(0..rows.cols as u32),
+        },
+        RowEntries::Sparse(_) => support.begin(rows.cols),
+    }
     let mut used = 0;
     for (r, start) in starts.enumerate() {
-        let row = &rows.weights[start.index * rows.cols..][..rows.cols];
         c[r] = start.sign * rows.bias[start.index];
-        for (k, slot) in a[r..].iter_mut().step_by(lanes).take(height).enumerate() {
-            *slot = start.sign * row[kept.map_or(k, |kept| kept[k] as usize)];
-        }
         used = r + 1;
+        match rows.entries {
+            RowEntries::Dense(weights) => {
+                let row = &weights[start.index * rows.cols..][..rows.cols];
+                for (slot, j) in a[r..].iter_mut().step_by(lanes).zip(&support.index) {
+                    *slot = start.sign * row[*j as usize];
+                }
+            }
+            RowEntries::Sparse(sparse) => {
+                let (index, values) = sparse.row(start.index);
+                for (j, w) in index.iter().zip(values) {
+                    if kept.is_none_or(|kept| kept.holds[*j as usize]) {
+                        let at = support.row(*j, lanes, a);
+                        a[at + r] = start.sign * w;
+                    }
+                }
+            }
+        }
     }
-    for row in a[..height * lanes].chunks_exact_mut(lanes) {
-        row[used..].fill(0.0);
+    match rows.entries {
+        RowEntries::Dense(_) => {
+            let height = support.index.len();
+            a[..height * lanes].chunks_exact_mut(lanes).for_each(|row| row[used..].fill(0.0));
+        }
+        RowEntries::Sparse(_) => support.end(),
     }
 }
 
+/// `next ← Wᵀa` on the kept neurons of the layer below that the rows in `support` reach.
 #[inline(always)]
-fn relax_layer(bias: &[f32], kept: &Kept, lanes: usize, a: &mut [f32], c: &mut [f32]) {
-    for ((row, j), lines) in a.chunks_exact_mut(lanes).zip(&kept.index).zip(&kept.lines) {
+fn sparse_step(
+    sparse: &Sparse<f32>,
+    below: &Kept,
+    support: &[u32],
+    lanes: usize,
+    a: &[f32],
+    next: &mut [f32],
+    reached: &mut Support,
+) {
+    reached.begin(sparse.cols());
+    for (i, a) in support.iter().zip(a.chunks_exact(lanes)) {
+        let (index, values) = sparse.row(*i as usize);
+        for (j, w) in index.iter().zip(values) {
+            if below.holds[*j as usize] {
+                let at = reached.row(*j, lanes, next);
+                add_scaled(&mut next[at..][..lanes], *w, a);
+            }
+        }
+    }
+    reached.end();
+}
+
+#[inline(always)]
+fn relax_layer(bias: &[f32], kept: &Kept, support: &[u32], lanes: usize, a: &mut [f32], c: &mut [f32]) {
+    for (row, j) in a.chunks_exact_mut(lanes).zip(support) {
         let bias = bias[*j as usize];
-        match lines {
-            Some(lines) => relax_unstable(row, c, *lines, bias),
+        match kept.lines[*j as usize] {
+            Some(lines) => relax_unstable(row, c, lines, bias),
             None => add_bias(row, c, bias),
         }
     }

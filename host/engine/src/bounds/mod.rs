@@ -13,4 +13,4 @@ pub mod loss;
 mod net;
 pub mod program;
 
-pub use net::{Hidden, Net, Spec};
+pub use net::{Entries, Hidden, Matrix, Net, Spec};

@@ -2,7 +2,46 @@
 
 use crate::chain::{Chain, OwnedAffine};
 use crate::property::Row;
-use certus_kernels::Packed;
+use certus_kernels::{Packed, Sparse};
+
+/// A constant matrix, packed for products with lanes.
+#[derive(Clone, Debug)]
+pub enum Matrix {
+    /// All entries.
+    Dense(Packed<f32>),
+    /// The entries that are not 0.
+    Sparse(Sparse<f32>),
+}
+
+impl Matrix {
+    /// As [`Packed::product`].
+    ///
+    /// # Panics
+    /// If a shape does not fit.
+    pub fn product(&self, active: Option<&[u32]>, input: &[f32], lanes: usize, out: &mut [f32]) {
+        match (self, active) {
+            (Self::Dense(matrix), _) => matrix.product(active, input, lanes, out),
+            (Self::Sparse(matrix), None) => matrix.product(input, lanes, out),
+            (Self::Sparse(matrix), Some(active)) => {
+                matrix.transpose().transposed(active, input, lanes, out);
+            }
+        }
+    }
+}
+
+/// The entries of a layer's matrix one by one.
+#[derive(Clone, Debug)]
+pub enum Entries {
+    /// All.
+    Dense {
+        /// `[rows, cols]`, row-major.
+        weights: Vec<f32>,
+        /// `[cols, rows]`: the transpose, for interval steps.
+        transposed: Vec<f32>,
+    },
+    /// Those that are not 0.
+    Sparse(Sparse<f32>),
+}
 
 /// A dense layer followed by ReLU.
 #[derive(Clone, Debug)]
@@ -11,83 +50,108 @@ pub struct Hidden {
     pub rows: usize,
     /// Inputs.
     pub cols: usize,
-    /// `[rows, cols]`, row-major.
-    pub weights: Vec<f32>,
+    /// `W`.
+    pub entries: Entries,
     /// `[rows]`.
     pub bias: Vec<f32>,
-    /// `[cols, rows]`: the transpose, for interval steps.
-    pub transposed: Vec<f32>,
     /// `W`, for forward products.
-    pub forward: Packed<f32>,
+    pub forward: Matrix,
     /// `Wᵀ`, for backward products.
-    pub backward: Packed<f32>,
+    pub backward: Matrix,
 }
+
+/// A matrix of more elements than this is kept sparse if at most one in [`SPARSE_SHARE`] is not 0: a product with a packed
+/// row of lanes is about that much faster per entry.
+const SPARSE_LEN: usize = 1024;
+const SPARSE_SHARE: usize = 12;
 
 impl Hidden {
     fn new(map: &Affine64) -> Self {
-        let (rows, cols) = (map.bias.len(), map.cols);
-        let weights: Vec<f32> = map.weights.iter().map(|w| *w as f32).collect();
-        let transposed = (0..cols * rows).map(|k| weights[(k % rows) * cols + k / rows]).collect();
-        Self {
-            rows,
-            cols,
-            bias: map.bias.iter().map(|b| *b as f32).collect(),
-            transposed,
-            forward: Packed::new(rows, cols, |i, j| weights[i * cols + j]),
-            backward: Packed::new(cols, rows, |j, i| weights[i * cols + j]),
-            weights,
+        let (rows, cols) = (map.rows.len(), map.cols);
+        let bias = map.bias.iter().map(|b| *b as f32).collect();
+        let filled: usize = map.rows.iter().map(Vec::len).sum();
+        if rows * cols > SPARSE_LEN && filled * SPARSE_SHARE <= rows * cols {
+            let entries = map.rows.iter().map(|row| row.iter().map(|(j, w)| (*j, *w as f32)));
+            let sparse = Sparse::new(cols, entries);
+            let (forward, backward) = (Matrix::Sparse(sparse.clone()), Matrix::Sparse(sparse.transpose()));
+            return Self { rows, cols, entries: Entries::Sparse(sparse), bias, forward, backward };
         }
+        let weights = map.to_dense();
+        let transposed = (0..cols * rows).map(|k| weights[(k % rows) * cols + k / rows]).collect();
+        let forward = Matrix::Dense(Packed::new(rows, cols, |i, j| weights[i * cols + j]));
+        let backward = Matrix::Dense(Packed::new(cols, rows, |j, i| weights[i * cols + j]));
+        Self { rows, cols, entries: Entries::Dense { weights, transposed }, bias, forward, backward }
     }
 }
 
-/// `W x + b` in `f64`, while layers are being merged.
+/// `W x + b` in `f64`, while layers are being merged; `W` row after row by its entries that are not 0.
 #[derive(Clone, Debug)]
 struct Affine64 {
     cols: usize,
-    weights: Vec<f64>,
+    rows: Vec<Vec<(u32, f64)>>,
     bias: Vec<f64>,
 }
 
 impl Affine64 {
     fn of(affine: &OwnedAffine) -> Self {
+        let wide = |x: &[f32]| x.iter().map(|b| f64::from(*b)).collect();
         match affine {
-            OwnedAffine::Dense { cols, weights, bias, .. } => Self {
-                cols: *cols,
-                weights: weights.iter().map(|w| f64::from(*w)).collect(),
-                bias: bias.iter().map(|b| f64::from(*b)).collect(),
-            },
+            OwnedAffine::Dense { cols, weights, bias, .. } => {
+                let row = |row: &[f32]| entries(row.iter().map(|w| f64::from(*w)));
+                Self { cols: *cols, rows: weights.chunks_exact(*cols).map(row).collect(), bias: wide(bias) }
+            }
             OwnedAffine::Scale { scale, shift } => {
-                let n = scale.len();
-                let mut weights = vec![0.0; n * n];
-                scale.iter().enumerate().for_each(|(i, s)| weights[i * n + i] = f64::from(*s));
-                Self { cols: n, weights, bias: shift.iter().map(|b| f64::from(*b)).collect() }
+                let rows = scale.iter().enumerate().map(|(i, s)| vec![(i as u32, f64::from(*s))]).collect();
+                Self { cols: scale.len(), rows, bias: wide(shift) }
             }
         }
     }
 
     fn identity(n: usize) -> Self {
-        let mut weights = vec![0.0; n * n];
-        (0..n).for_each(|i| weights[i * n + i] = 1.0);
-        Self { cols: n, weights, bias: vec![0.0; n] }
+        Self { cols: n, rows: (0..n).map(|i| vec![(i as u32, 1.0)]).collect(), bias: vec![0.0; n] }
     }
 
     /// `self ∘ first`.
     fn after(&self, first: &Self) -> Self {
-        let (rows, inner, cols) = (self.bias.len(), self.cols, first.cols);
-        let mut weights = vec![0.0; rows * cols];
         let mut bias = self.bias.clone();
-        for i in 0..rows {
-            for k in 0..inner {
-                let a = self.weights[i * inner + k];
-                if a != 0.0 {
-                    bias[i] += a * first.bias[k];
-                    let (out, row) = (&mut weights[i * cols..][..cols], &first.weights[k * cols..][..cols]);
-                    out.iter_mut().zip(row).for_each(|(o, w)| *o += a * w);
+        let mut sums = vec![0.0; first.cols];
+        let mut touched = vec![false; first.cols];
+        let mut rows = Vec::with_capacity(self.rows.len());
+        for (row, bias) in self.rows.iter().zip(&mut bias) {
+            let mut columns = Vec::new();
+            for (k, a) in row {
+                *bias += a * first.bias[*k as usize];
+                for (j, w) in &first.rows[*k as usize] {
+                    let at = *j as usize;
+                    sums[at] += a * w;
+                    if !std::mem::replace(&mut touched[at], true) {
+                        columns.push(*j);
+                    }
                 }
             }
+            columns.sort_unstable();
+            let take = |j: u32| {
+                touched[j as usize] = false;
+                (j, std::mem::take(&mut sums[j as usize]))
+            };
+            rows.push(columns.into_iter().map(take).filter(|(_, w)| *w != 0.0).collect());
         }
-        Self { cols, weights, bias }
+        Self { cols: first.cols, rows, bias }
     }
+
+    /// `[rows, cols]`, row-major.
+    fn to_dense(&self) -> Vec<f32> {
+        let mut weights = vec![0.0; self.rows.len() * self.cols];
+        for (row, out) in self.rows.iter().zip(weights.chunks_exact_mut(self.cols.max(1))) {
+            row.iter().for_each(|(j, w)| out[*j as usize] = *w as f32);
+        }
+        weights
+    }
+}
+
+/// What is not 0 of a row.
+fn entries(row: impl Iterator<Item = f64>) -> Vec<(u32, f64)> {
+    row.enumerate().filter(|(_, w)| *w != 0.0).map(|(j, w)| (j as u32, w)).collect()
 }
 
 /// A program as the search reads it: hidden layers with ReLU, then one affine layer.
@@ -142,7 +206,7 @@ impl Net {
     pub fn spec(&self, rows: &[&Row]) -> Spec {
         let map = Affine64 {
             cols: self.outputs(),
-            weights: rows.iter().flat_map(|r| r.coefficients.iter().copied()).collect(),
+            rows: rows.iter().map(|r| entries(r.coefficients.iter().copied())).collect(),
             bias: rows.iter().map(|r| -r.rhs_upper).collect(),
         };
         let folded = map.after(&self.last);
@@ -173,7 +237,7 @@ pub struct Spec {
 impl Spec {
     fn new(map: &Affine64) -> Self {
         let (rows, cols) = (map.bias.len(), map.cols);
-        let weights: Vec<f32> = map.weights.iter().map(|w| *w as f32).collect();
+        let weights = map.to_dense();
         let bias = map.bias.iter().map(|b| *b as f32).collect();
         let forward = Packed::new(rows, cols, |i, j| weights[i * cols + j]);
         Self { rows, cols, weights, bias, forward }

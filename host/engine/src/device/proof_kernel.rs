@@ -5,17 +5,43 @@
 
 use certus_core::proof::{Kernel, Lines, lanes};
 use certus_core::{Affine, Dense, Layer};
-use certus_kernels::Packed;
 use certus_kernels::relax::wide;
+use certus_kernels::{Packed, Sparse};
 use std::sync::Arc;
 
 /// A dense layer's weights as `f64`.
 #[derive(Debug)]
-struct Wide {
-    /// `[cols, rows]`.
-    transposed: Vec<f64>,
-    /// `Wᵀ`.
-    backward: Packed<f64>,
+enum Wide {
+    Dense {
+        /// `[cols, rows]`.
+        transposed: Vec<f64>,
+        /// `Wᵀ`.
+        backward: Packed<f64>,
+    },
+    /// `W`, of which at most one entry in [`SPARSE_SHARE`] is not 0.
+    Sparse(Sparse<f64>),
+}
+
+/// A matrix of more elements than this is kept sparse if at most one in [`SPARSE_SHARE`] is not 0.
+const SPARSE_LEN: usize = 1024;
+const SPARSE_SHARE: usize = 12;
+
+impl Wide {
+    fn new(dense: &Dense<'_>) -> Self {
+        let (rows, cols, w) = (dense.rows(), dense.cols(), dense.weights());
+        let filled = w.iter().filter(|w| **w != 0.0).count();
+        if w.len() > SPARSE_LEN && filled * SPARSE_SHARE <= w.len() {
+            let row = |row: &[f32]| -> Vec<(u32, f64)> {
+                let entries = row.iter().enumerate().filter(|(_, w)| **w != 0.0);
+                entries.map(|(j, w)| (j as u32, f64::from(*w))).collect()
+            };
+            return Self::Sparse(Sparse::new(cols, dense.row_iter().map(|(weights, _)| row(weights))));
+        }
+        Self::Dense {
+            transposed: (0..cols * rows).map(|k| f64::from(w[(k % rows) * cols + k / rows])).collect(),
+            backward: Packed::new(cols, rows, |j, i| f64::from(w[i * cols + j])),
+        }
+    }
 }
 
 /// Weights of a network, packed for the checker; cheap to clone for another thread.
@@ -28,15 +54,7 @@ impl ProofKernel {
     /// Packs the dense layers of a network.
     pub fn new(layers: &[Layer<'_>]) -> Self {
         let pack = |layer: &Layer<'_>| match layer.affine() {
-            Affine::Dense(dense) => {
-                let (rows, cols, w) = (dense.rows(), dense.cols(), dense.weights());
-                Some(Wide {
-                    transposed: (0..cols * rows)
-                        .map(|k| f64::from(w[(k % rows) * cols + k / rows]))
-                        .collect(),
-                    backward: Packed::new(cols, rows, |j, i| f64::from(w[i * cols + j])),
-                })
-            }
+            Affine::Dense(dense) => Some(Wide::new(&dense)),
             Affine::Scale(_) => None,
         };
         Self { layers: Arc::new(layers.iter().map(pack).collect()) }
@@ -67,6 +85,23 @@ fn add_columns(transposed: &[f64], inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
     }
 }
 
+/// Entries that are 0 add nothing to any sum: their inputs are finite.
+fn add_rows(sparse: &Sparse<f64>, inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
+    let [sum_c, sum_r, sum_m] = sums;
+    let sums = sum_c.iter_mut().zip(sum_r.iter_mut()).zip(sum_m.iter_mut());
+    for (i, ((sum_c, sum_r), sum_m)) in sums.enumerate() {
+        let (mut y, mut s, mut t) = (0.0, 0.0, 0.0);
+        let (index, values) = sparse.row(i);
+        for (j, w) in index.iter().zip(values) {
+            let j = *j as usize;
+            y += w * inputs[0][j];
+            s += w.abs() * inputs[1][j];
+            t += w.abs() * inputs[2][j];
+        }
+        (*sum_c, *sum_r, *sum_m) = (y, s, t);
+    }
+}
+
 impl Kernel for ProofKernel {
     fn lane_multiple(&self) -> usize {
         certus_kernels::LANE_MULTIPLE
@@ -75,14 +110,16 @@ impl Kernel for ProofKernel {
     fn interval_sums(&mut self, layer: usize, dense: &Dense<'_>, inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
         let rows = dense.rows();
         let sums = sums.map(|s| &mut s[..rows]);
-        let transposed = &self.layer(layer).transposed;
-        wide(|| {
-            let [a, b, c] = sums;
-            a.fill(0.0);
-            b.fill(0.0);
-            c.fill(0.0);
-            add_columns(transposed, inputs, [a, b, c]);
-        });
+        match self.layer(layer) {
+            Wide::Sparse(sparse) => add_rows(sparse, inputs, sums),
+            Wide::Dense { transposed, .. } => wide(|| {
+                let [a, b, c] = sums;
+                a.fill(0.0);
+                b.fill(0.0);
+                c.fill(0.0);
+                add_columns(transposed, inputs, [a, b, c]);
+            }),
+        }
     }
 
     fn transposed(
@@ -94,7 +131,10 @@ impl Kernel for ProofKernel {
         lanes: usize,
         out: &mut [f64],
     ) {
-        self.layer(layer).backward.product(Some(active), a, lanes, out);
+        match self.layer(layer) {
+            Wide::Sparse(sparse) => sparse.transposed(active, a, lanes, out),
+            Wide::Dense { backward, .. } => backward.product(Some(active), a, lanes, out),
+        }
     }
 
     fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
@@ -145,8 +185,10 @@ mod tests {
 
     #[test]
     fn both_kernels_compute_the_same_sums_and_products() {
-        for (rows, cols) in [(50, 5), (7, 33), (1, 1), (20, 64)] {
-            let (weights, bias) = layer_data(rows, cols);
+        for (rows, cols, every) in [(50, 5, 1), (7, 33, 1), (1, 1, 1), (20, 64, 1), (60, 70, 19)] {
+            let (mut weights, bias) = layer_data(rows, cols);
+            // The last one is kept sparse.
+            weights.iter_mut().enumerate().filter(|(k, _)| k % every != 0).for_each(|(_, w)| *w = 0.0);
             let dense = Dense::new(rows, cols, &weights, &bias).unwrap();
             let mut fast = ProofKernel::new(&[Layer::dense(dense, true)]);
             let inputs: [Vec<f64>; 3] =
