@@ -116,8 +116,9 @@ mod tests {
     #[test]
     fn products_equal_those_of_the_dense_matrix() {
         let (rows, cols, lanes) = (23, 17, 32);
-        let entry =
-            |i: usize, j: usize| if (i * 5 + j * 3) % 7 == 0 { (i + 2 * j) as f32 - 9.0 } else { 0.0 };
+        let entry = |i: usize, j: usize| {
+            if (i * 5 + j * 3).is_multiple_of(7) { (i + 2 * j) as f32 - 9.0 } else { 0.0 }
+        };
         let entries =
             (0..rows).map(|i| (0..cols).map(move |j| (j as u32, entry(i, j))).filter(|e| e.1 != 0.0));
         let sparse = Sparse::new(cols, entries);

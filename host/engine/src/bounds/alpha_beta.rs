@@ -35,10 +35,10 @@ pub struct Lane<'a> {
     pub intervals: &'a [Interval],
     /// Row of the spec.
     pub row: usize,
-    /// Split neurons: hidden layer, neuron, `z ≥ 0`.
+    /// Split neurons: hidden layer, neuron, `z ≥ 0`; the intervals need not be cut at the last ones yet.
     pub splits: &'a [(usize, usize, bool)],
-    /// Slopes to start from, `[neurons]`, or empty for the adaptive ones.
-    pub alpha: &'a [f32],
+    /// Slopes to start from, `α·255`, `[neurons]`, or empty for the adaptive ones.
+    pub alpha: &'a [u8],
     /// Multipliers to start from, one per split (missing ones are 0).
     pub beta: &'a [f32],
 }
@@ -150,12 +150,17 @@ impl State {
                 self.free[at] = 1.0;
                 self.upper_slope[at] = lines.upper_slope;
                 self.upper_intercept[at] = lines.upper_intercept;
-                self.alpha[at] = lane.alpha.get(neuron).copied().unwrap_or(lines.lower_slope);
+                self.alpha[at] = lane.alpha.get(neuron).map_or(lines.lower_slope, |a| f32::from(*a) / 255.0);
             }
         }
         for (index, (k, i, active)) in lane.splits.iter().enumerate() {
             let at = (self.first[*k] + i) * self.lanes + r;
             self.sign[at] = if *active { 1.0 } else { -1.0 };
+            if self.free[at] == 1.0 {
+                let slope = if *active { 1.0 } else { 0.0 };
+                (self.alpha[at], self.upper_slope[at]) = (slope, slope);
+                (self.free[at], self.upper_intercept[at]) = (0.0, 0.0);
+            }
             self.beta[at] = lane.beta.get(index).copied().unwrap_or(0.0);
         }
     }
@@ -242,12 +247,16 @@ impl State {
                 let at = (self.first[k] + i) * self.lanes + r;
                 let (a, alpha) = (self.post[at], self.alpha[at]);
                 let below = (-l * alpha).max(u * (1.0 - alpha));
-                let gap = a.max(0.0) * below - a.min(0.0) * self.upper_intercept[at];
+                let gap = LOWER_SHARE * a.max(0.0) * below - a.min(0.0) * self.upper_intercept[at];
                 found.gaps.push(self.free[at] * gap);
             }
         }
     }
 }
+
+/// What counts of the gap below a neuron: free slopes close most of it, in a network of one layer all of it; splits close
+/// the gap above.
+const LOWER_SHARE: f32 = 0.02;
 
 const BETA_1: f32 = 0.9;
 const BETA_2: f32 = 0.999;
@@ -355,7 +364,7 @@ mod tests {
         let region = Region { lower: &lower, upper: &upper };
         let (mut scratch, mut bounds) = (Scratch::default(), Bounds::default());
         assert!(bound(&net, &spec, region, &[], Mode::Default, &mut scratch, &mut bounds));
-        let alpha = vec![0.4f32; net.neurons()];
+        let alpha = vec![102u8; net.neurons()];
         let splits = [(1, 2, true), (0, 1, false)];
         let lane =
             Lane { intervals: &bounds.layers, row: 1, splits: &splits, alpha: &alpha, beta: &[0.1, 0.2] };

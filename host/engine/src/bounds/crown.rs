@@ -191,6 +191,15 @@ enum RowEntries<'a> {
     Sparse(&'a Sparse<f32>),
 }
 
+/// Intervals that hold on a larger domain, of which the one to be bounded is a part.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited<'a> {
+    /// Per hidden layer.
+    pub layers: &'a [Interval],
+    /// As many layers have them still, but for the cuts of splits: nothing changed in layers below.
+    pub same: usize,
+}
+
 /// Bounds `net` and `spec` on `region`, with the intervals of split neurons cut at 0.
 ///
 /// Returns `false` if some interval is empty: then no input satisfies the splits.
@@ -206,12 +215,29 @@ pub fn bound(
     scratch: &mut Scratch,
     out: &mut Bounds,
 ) -> bool {
+    bound_below(net, spec, region, (splits, None), mode, scratch, out)
+}
+
+/// As [`bound`], for a part of a domain that was bounded: intervals are intersected with its own, and only neurons that
+/// stay unstable in them are bounded again.
+pub fn bound_below(
+    net: &Net,
+    spec: &Spec,
+    region: Region<'_>,
+    (splits, inherited): (&[Vec<i8>], Option<Inherited<'_>>),
+    mode: Mode,
+    scratch: &mut Scratch,
+    out: &mut Bounds,
+) -> bool {
     out.layers.resize_with(net.hidden.len(), Interval::default);
     scratch.kept.resize_with(net.hidden.len(), Kept::default);
     for k in 0..net.hidden.len() {
         let (done, rest) = out.layers.split_at_mut(k);
         let (layer, interval) = (&net.hidden[k], &mut rest[0]);
+        let known = inherited.and_then(|i| i.layers.get(k));
+        let same = known.is_some() && inherited.is_some_and(|i| k < i.same);
         match done.last() {
+            _ if same => {}
             None => interval_step(layer, (region.lower, region.upper), false, scratch, interval),
             Some(before) => interval_step(layer, (&before.lower, &before.upper), true, scratch, interval),
         }
@@ -220,7 +246,14 @@ pub fn bound(
             out.loss.shares.resize(net.neurons() * net.inputs, 0.0);
             first_shares(layer, region, interval, &mut out.loss.shares);
         }
-        if k > 0 {
+        if let Some(known) = known {
+            if same {
+                interval.clone_from(known);
+            } else {
+                intersect(interval, known);
+            }
+        }
+        if k > 0 && !same {
             let first: usize = net.hidden[..k].iter().map(|h| h.rows).sum();
             let shares =
                 if scratch.attribute { &mut out.loss.shares[first * net.inputs..] } else { &mut [][..] };
@@ -245,6 +278,17 @@ pub fn bound(
     out.input_rows.clear();
     out.input_rows.extend_from_slice(&scratch.a[..net.inputs * lanes]);
     true
+}
+
+/// Intersects intervals; where rounding leaves nothing, the known one stays.
+fn intersect(interval: &mut Interval, known: &Interval) {
+    let ends = interval.lower.iter_mut().zip(&mut interval.upper);
+    for ((l, u), (known_l, known_u)) in ends.zip(known.lower.iter().zip(&known.upper)) {
+        (*l, *u) = (l.max(*known_l), u.min(*known_u));
+        if *l > *u {
+            (*l, *u) = (*known_l, *known_u);
+        }
+    }
 }
 
 /// Share of an interval's width by which rounding may have moved an end past 0.

@@ -5,21 +5,22 @@ use super::leaf::{Accepted, Checker};
 use super::problem::CaseProblem;
 use super::proof_file::case_key;
 use super::{Reason, Settings, Stats, Verdict};
-use crate::bounds::crown::Scratch;
+use crate::bounds::crown::{Interval, Scratch};
 use crate::property::Witness;
 use crate::search::tree::Cut;
 use crate::search::{Budget, Leaf, Pool, Progress, Snapshot, Tree};
 use certus_core::proof;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 /// What an optimised row hands on to the halves of its domain.
 #[derive(Clone, Debug)]
 pub(super) struct Hint {
     pub disjunct: usize,
-    pub alpha: Vec<f32>,
-    pub beta: Vec<f32>,
+    /// `α·255`, `[neurons]`.
+    pub alpha: Arc<[u8]>,
+    pub beta: Arc<[f32]>,
 }
 
 /// A subproblem waiting to be bounded: a box, and neurons fixed to one side.
@@ -32,6 +33,10 @@ pub(super) struct Domain {
     /// Hidden layer, neuron, `z ≥ 0`; in order of depth.
     pub splits: Vec<(usize, usize, bool)>,
     pub hints: Vec<Hint>,
+    /// Hidden layer of the neuron that was split last, if that made this domain.
+    pub cut: Option<usize>,
+    /// Intervals of the domain that was split, shared by its halves.
+    pub known: Option<Arc<Vec<Interval>>>,
     /// How many times the checker refused what the search held for proved, here and above.
     pub refused: u8,
 }
@@ -114,7 +119,17 @@ impl<'a> Shared<'a> {
     pub fn root(&self) -> Domain {
         let region = &self.problem.case.region;
         let (lower, upper) = (region.lower.clone(), region.upper.clone());
-        Domain { node: 0, depth: 0, lower, upper, splits: Vec::new(), hints: Vec::new(), refused: 0 }
+        Domain {
+            node: 0,
+            depth: 0,
+            lower,
+            upper,
+            splits: Vec::new(),
+            hints: Vec::new(),
+            cut: None,
+            known: None,
+            refused: 0,
+        }
     }
 
     /// Whether the whole case was proved as one leaf.
@@ -163,9 +178,12 @@ impl<'a> Shared<'a> {
             Cut::Input { coordinate, value } => {
                 let ends = if second { &mut domain.lower } else { &mut domain.upper };
                 ends[usize::from(coordinate)] = value;
+                domain.cut = None;
             }
             Cut::Neuron { layer, neuron } => {
-                domain.splits.push((self.problem.hidden_layer(layer), neuron as usize, !second));
+                let hidden = self.problem.hidden_layer(layer);
+                domain.splits.push((hidden, neuron as usize, !second));
+                domain.cut = Some(hidden);
             }
         }
     }
