@@ -246,6 +246,8 @@ fn tighten(
             last += 1;
         }
         rows.narrow(2 * used, kernel.lane_multiple());
+        let block = layer.inputs().checked_mul(rows.count).ok_or(Rejection::Shape)?;
+        rows.a.get_mut(..block).ok_or(Rejection::Shape)?.fill(0.0);
         let neurons = (first..last).zip(lower.iter().zip(upper.iter()).skip(first));
         for (pair, (neuron, _)) in neurons.filter(|(_, ends)| unstable(*ends)).enumerate() {
             let q = *error.get(neuron).ok_or(Rejection::Shape)?;
@@ -253,7 +255,7 @@ fn tighten(
             load(layer, neuron, -1.0, q, 2 * pair + 1, rows)?;
         }
         if used > 0 {
-            finish_block(layer.inputs(), 2 * used, rows)?;
+            finish_block(0, 2 * used, rows)?;
             backward(kernel, known, NO_HINTS, rows)?;
             let mut lane = 0;
             let ends = lower.iter_mut().zip(upper.iter_mut()).take(last).skip(first);
@@ -275,7 +277,7 @@ fn tighten(
     Ok(false)
 }
 
-/// Starts a row at `sign · z` of one neuron of `layer`, in lane `lane`.
+/// Starts a row at `sign · z` of one neuron of `layer`, in lane `lane` of a block that holds zeros.
 fn load(
     layer: &Layer<'_>,
     neuron: usize,
@@ -290,7 +292,7 @@ fn load(
         Affine::Dense(dense) => {
             let start = neuron * dense.cols();
             let weights = dense.weights().get(start..start + dense.cols()).ok_or(Rejection::Shape)?;
-            for (slot, w) in slots.zip(weights) {
+            for (slot, w) in slots.zip(weights).filter(|(_, w)| **w != 0.0) {
                 *slot = sign * f64::from(*w);
             }
             dense.bias().get(neuron)

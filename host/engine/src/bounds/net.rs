@@ -243,3 +243,102 @@ impl Spec {
         Self { rows, cols, weights, bias, forward }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounds::crown::{Bounds, Mode, Region, Scratch, bound};
+    use crate::chain::OwnedLayer;
+
+    /// Two inputs, three wide layers of two entries per row (pairwise differences and sums), one output.
+    fn lattice() -> Chain {
+        let mut state = 5u64;
+        let mut random = move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        let widths = [2usize, 64, 64, 48, 1];
+        let layer = |(k, p): (usize, &[usize])| {
+            let (cols, rows) = (p[0], p[1]);
+            let mut weights = vec![0.0; rows * cols];
+            for i in 0..rows {
+                for t in 0..if k == 3 { cols } else { 2 } {
+                    weights[i * cols + (i * 7 + t * 13 + k) % cols] = random();
+                }
+            }
+            let bias = (0..rows).map(|_| 0.2 * random()).collect();
+            OwnedLayer { affine: OwnedAffine::Dense { rows, cols, weights, bias }, relu: k < 3 }
+        };
+        Chain::new(widths.windows(2).enumerate().map(layer).collect()).expect("a network")
+    }
+
+    /// The same layer with all its entries.
+    fn densified(layer: &Hidden) -> Hidden {
+        let mut weights = vec![0.0; layer.rows * layer.cols];
+        match &layer.entries {
+            Entries::Dense { .. } => return layer.clone(),
+            Entries::Sparse(sparse) => {
+                for (i, row) in weights.chunks_exact_mut(layer.cols).enumerate() {
+                    let (index, values) = sparse.row(i);
+                    index.iter().zip(values).for_each(|(j, w)| row[*j as usize] = *w);
+                }
+            }
+        }
+        let (rows, cols) = (layer.rows, layer.cols);
+        let transposed = (0..cols * rows).map(|k| weights[(k % rows) * cols + k / rows]).collect();
+        let forward = Matrix::Dense(Packed::new(rows, cols, |i, j| weights[i * cols + j]));
+        let backward = Matrix::Dense(Packed::new(cols, rows, |j, i| weights[i * cols + j]));
+        let (entries, bias) = (Entries::Dense { weights, transposed }, layer.bias.clone());
+        Hidden { rows, cols, entries, bias, forward, backward }
+    }
+
+    #[test]
+    fn sparse_layers_are_bounded_as_dense_ones() {
+        let chain = lattice();
+        let sparse = Net::new(&chain);
+        let kept = |h: &&Hidden| matches!(h.entries, Entries::Sparse(_));
+        assert!(sparse.hidden.iter().filter(kept).count() >= 2, "the layers are sparse");
+        let dense = Net { hidden: sparse.hidden.iter().map(densified).collect(), ..sparse.clone() };
+        let (lower, upper) = ([-0.5f32, -0.4], [0.6f32, 0.7]);
+        let region = Region { lower: &lower, upper: &upper };
+        for mode in [Mode::Default, Mode::Reference] {
+            let all = [&sparse, &dense].map(|net| {
+                let (mut scratch, mut out) = (Scratch::attributing(), Bounds::default());
+                assert!(bound(net, &net.output_spec(), region, &[], mode, &mut scratch, &mut out));
+                out
+            });
+            let close = |a: &[f32], b: &[f32]| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 1e-5 * (1.0 + a.abs()))
+            };
+            assert!(close(&all[0].rows, &all[1].rows), "{:?} {:?}", all[0].rows, all[1].rows);
+            assert!(close(&all[0].input_rows, &all[1].input_rows));
+            assert!(
+                close(&all[0].loss.gaps, &all[1].loss.gaps)
+                    && close(&all[0].loss.shares, &all[1].loss.shares)
+            );
+            for (a, b) in all[0].layers.iter().zip(&all[1].layers) {
+                assert!(close(&a.lower, &b.lower) && close(&a.upper, &b.upper));
+            }
+        }
+    }
+
+    #[test]
+    fn merged_layers_are_the_layers_one_after_the_other() {
+        let affine = |rows: usize, cols: usize, weights: &[f32], bias: &[f32]| OwnedLayer {
+            affine: OwnedAffine::Dense { rows, cols, weights: weights.to_vec(), bias: bias.to_vec() },
+            relu: false,
+        };
+        let layers = vec![
+            affine(3, 2, &[1.0, 0.0, 0.0, 2.0, 1.0, 1.0], &[0.5, 0.0, -1.0]),
+            affine(2, 3, &[1.0, 0.0, -1.0, 0.0, 3.0, 0.0], &[0.0, 0.25]),
+        ];
+        let chain = Chain::new(layers).expect("a network");
+        let spec = Net::new(&chain).output_spec();
+        for x in [[0.0f32, 0.0], [1.0, -2.0], [0.5, 3.0]] {
+            let row = |i: usize| {
+                spec.bias[i] + spec.weights[i * 2..][..2].iter().zip(&x).map(|(w, x)| w * x).sum::<f32>()
+            };
+            assert_eq!([row(0), row(1)].as_slice(), chain.eval_f32(&x));
+        }
+    }
+}
