@@ -115,7 +115,8 @@ fn exact_minimum(chain: &Chain, row: &[f32], lower: [f32; 2], upper: [f32; 2]) -
 fn chain() -> impl Strategy<Value = Chain> {
     // Eighths keep the rationals small; ties and exact zeros are common, which is where rounding bites.
     let weight = || (-16i32..=16).prop_map(|w| w as f32 / 8.0);
-    prop::collection::vec(1usize..=5, 1..=2).prop_flat_map(move |hidden| {
+    // Where no ReLU follows the first layer, two affine layers come before the first neurons.
+    (prop::collection::vec(1usize..=5, 1..=2), any::<bool>()).prop_flat_map(move |(hidden, relu_first)| {
         let mut widths = vec![2];
         widths.extend(hidden);
         widths.push(2);
@@ -130,11 +131,11 @@ fn chain() -> impl Strategy<Value = Chain> {
                 )
             })
             .collect();
-        layers.prop_map(|layers| {
+        layers.prop_map(move |layers| {
             let last = layers.len() - 1;
             let owned = layers.into_iter().enumerate().map(|(i, ((rows, cols), weights, bias))| OwnedLayer {
                 affine: OwnedAffine::Dense { rows, cols, weights, bias },
-                relu: i < last,
+                relu: i < last && (i > 0 || relu_first),
             });
             Chain::new(owned.collect()).expect("a network")
         })
