@@ -5,14 +5,17 @@ use certus_core::proof::{Meaning, Split};
 use certus_engine::bounds::crown::{self, Bounds, Mode, Region, Scratch};
 use certus_engine::property::{Case, Disjunct, InputBox, Property, Row};
 use certus_engine::search::Leaf;
+use certus_engine::search::Silent;
 use certus_engine::search::lp::chain::{ChainDomain, row};
 use certus_engine::search::lp::mip::{self, MipLimits, MipNode, MipOutcome};
 use certus_engine::search::lp::{Limits, Outcome, Refuted, Solver, decide_leaf, simplex};
 use certus_engine::search::tree::Claim;
-use certus_engine::verify::{CaseProblem, Checker, Parts};
+use certus_engine::verify::{Branching, CaseProblem, Checker, Parts, Settings, Verdict, verify};
 use certus_engine::{Chain, OwnedAffine, OwnedLayer};
 use num_rational::BigRational;
 use num_traits::{Signed, ToPrimitive, Zero};
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 type Q = BigRational;
 type Point = [Q; 2];
@@ -370,4 +373,27 @@ fn a_mip_finds_the_exact_minimum_and_its_tree_is_a_proof() {
     }
     assert!(leaves > 150 && splits_seen > 50 && violated == 120, "{leaves} {splits_seen} {violated}");
     assert!(refused * 50 <= leaves, "the checker refused {refused} of {leaves}");
+}
+
+#[test]
+fn a_search_that_splits_neurons_only_is_right_on_both_sides_of_the_exact_minimum() {
+    let mut random = Random(14);
+    for case in 0..40 {
+        let hidden: &[usize] = [&[6][..], &[4, 4], &[3, 3, 3]][case % 3];
+        let chain = network(&mut random, hidden);
+        let least = patterns(hidden.iter().sum()).filter_map(|p| least_in(&chain, &p)).min();
+        let least = least.expect("the square is not empty").to_f64().expect("a number");
+        let settings = Settings {
+            branching: Branching::Neurons,
+            threads: 1,
+            timeout: Duration::from_secs(60),
+            ..Settings::default()
+        };
+        let stop = AtomicBool::new(false);
+        let decide = |rhs: f64| verify(&chain, &property(rhs), &settings, &stop, &Silent).verdict;
+        let below = decide(least - 1e-4);
+        assert!(matches!(below, Verdict::Holds(_)), "case {case}: {below:?} below the minimum {least}");
+        let above = decide(least + 1e-4);
+        assert!(matches!(above, Verdict::Violated(_)), "case {case}: {above:?} above the minimum {least}");
+    }
 }

@@ -5,6 +5,7 @@
 //! leaves of the tree.
 
 mod attack;
+mod exact;
 mod group;
 mod input_split;
 mod instance;

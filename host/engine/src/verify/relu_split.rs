@@ -3,10 +3,12 @@
 //! A domain is a set of split neurons over the whole box. Its intervals are bounded anew by CROWN with the splits' cuts; rows
 //! that this leaves undecided are optimised by α,β-CROWN, several domains in lanes. Slopes and multipliers go into
 //! the leaf as hints for the checker, and on to the halves as a start. The neuron to split is the one whose relaxation loses
-//! most in the undecided rows; where no unstable neuron is left, the widest input is halved.
+//! most in the undecided rows. Where few unstable neurons are left an LP decides, exactly where none is; what even that leaves
+//! open, by rounding, is halved at the widest input. A tiny network is branched on by LPs alone.
 //!
 //! Source: Wang et al. 2021 (arXiv:2103.06624); scores after Bunel et al. 2020 (BaBSR, arXiv:1909.06588), intercept part.
 
+use super::exact::{self, Decided};
 use super::shared::{Domain, Hint, Shared, Tools};
 use crate::bounds::alpha_beta::{Climb, Found, Lane, optimise};
 use crate::bounds::crown::{Bounds, Inherited, Mode, Region, bound_below};
@@ -28,7 +30,10 @@ const LOOK: Climb = Climb { iterations: 5, alpha_rate: 0.05, beta_rate: 0.2, dec
 /// Neurons of a domain whose halves are looked at.
 const CANDIDATES: usize = 3;
 
-/// Where every neuron is fixed and the multipliers alone decide.
+/// Most unstable neurons for which an undecided domain gets an LP.
+const FEW: usize = 16;
+
+/// Where every neuron is fixed, the multipliers alone decide, and the LP is too large.
 const EXACT: Climb = Climb { iterations: 200, alpha_rate: 0.0, beta_rate: 0.3, decay: 0.97 };
 
 /// What a bounded domain knows.
@@ -60,9 +65,24 @@ impl Bounded {
         neurons
     }
 
+    fn unstable(&self) -> usize {
+        let unstable = |(l, u): &(&f32, &f32)| **l < 0.0 && **u > 0.0;
+        self.bounds.layers.iter().map(|i| i.lower.iter().zip(&i.upper).filter(unstable).count()).sum()
+    }
+
     fn no_neuron_left(&self) -> bool {
-        let unstable = |(l, u): (&f32, &f32)| *l < 0.0 && *u > 0.0;
-        !self.bounds.layers.iter().any(|i| i.lower.iter().zip(&i.upper).any(unstable))
+        self.unstable() == 0
+    }
+
+    fn lowest(&self) -> f32 {
+        self.claims.iter().map(|c| c.bound).fold(f32::INFINITY, f32::min)
+    }
+
+    /// What LPs say of a domain, if they are not too large.
+    fn by_lp(&self, shared: &Shared<'_>) -> Option<Decided> {
+        let deadline = Some(shared.budget.deadline());
+        let decide = || exact::decide(shared.problem, &self.domain, &self.bounds.layers, deadline);
+        self.possible.then(decide).flatten()
     }
 }
 
@@ -88,18 +108,43 @@ pub(super) fn run(shared: &Shared<'_>, tools: &mut Tools<'_>) {
 
 /// Bounds a batch; proves its domains, or returns their halves.
 pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain>) -> Vec<Domain> {
-    let mut bounded: Vec<Bounded> = batch.into_iter().map(|domain| bound(shared, tools, domain)).collect();
-    climb(shared, &mut bounded);
     let mut children = Vec::new();
+    // What no neuron is left to split in, the LP decides: climbing could only approach it.
+    let mut bounded = Vec::new();
+    for domain in batch {
+        let b = bound(shared, tools, domain);
+        let decided = (b.lowest() <= 0.0 && b.no_neuron_left()).then(|| b.by_lp(shared)).flatten();
+        match decided {
+            Some(decided) => children.extend(conclude(shared, tools, b, decided)),
+            None => bounded.push(b),
+        }
+    }
+    climb(shared, &mut bounded);
     let mut open = Vec::new();
     for mut b in bounded {
-        let lowest = b.claims.iter().map(|c| c.bound).fold(f32::INFINITY, f32::min);
+        let lowest = b.lowest();
         if lowest > 0.0 {
             let leaf = leaf(shared, &b);
             if tools.prove(shared, &mut b.domain, leaf) {
                 shared.note(lowest, 0.5f64.powi(b.domain.depth as i32));
                 continue;
             }
+        }
+        // Below the root, so that the attack on the whole box comes first.
+        if b.domain.depth == 1 && b.possible {
+            match exact::branch(shared, tools, b.domain, &b.bounds.layers) {
+                Ok(left) => {
+                    children.extend(left);
+                    continue;
+                }
+                Err(domain) => b.domain = *domain,
+            }
+        }
+        if b.unstable() <= FEW
+            && let Some(decided) = b.by_lp(shared)
+        {
+            children.extend(conclude(shared, tools, b, decided));
+            continue;
         }
         shared.note(lowest, 0.0);
         if shared.settings.attack && attack(shared, tools, &b) {
@@ -114,6 +159,24 @@ pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain
         children.extend(split(shared, b, chosen));
     }
     children
+}
+
+/// Acts on what LPs say of a domain: proves it, tries its points, or returns its halves.
+fn conclude(shared: &Shared<'_>, tools: &mut Tools<'_>, mut b: Bounded, decided: Decided) -> Vec<Domain> {
+    let lowest = decided.lowest as f32;
+    if let Some(leaf) = decided.leaf
+        && tools.prove(shared, &mut b.domain, leaf)
+    {
+        shared.note(lowest, 0.5f64.powi(b.domain.depth as i32));
+        return Vec::new();
+    }
+    shared.note(lowest, 0.0);
+    if shared.settings.attack && tools.try_points(shared, decided.points.iter().map(Vec::as_slice)) {
+        return Vec::new();
+    }
+    // The LP's point is the network's where nothing is relaxed: only rounding, or a disjunct of several rows, leaves that open.
+    b.domain.refused += u8::from(b.no_neuron_left());
+    if b.domain.is_hopeless() { Vec::new() } else { split(shared, b, None) }
 }
 
 /// Runs of domains that share a box.
