@@ -77,7 +77,7 @@ fn ask(what: &str, network: &Network, cases: Vec<Case>, expect: Expect) {
                         Settings { timeout, threads: 1, branching, meaning, attack, ..Settings::default() };
                     let (network, statement) = (network.clone(), statement.clone());
                     let question = Question { network, statement, settings, as_program };
-                    let finding = judge(&question, &truth, true, &stop);
+                    let finding = judge(&question, &truth, matches!(expect, AtMost(_)), &stop);
                     let told = format!(
                         "{what}: {finding:?} (program {as_program}, attack {attack}, {meaning:?}, {branching:?})"
                     );
