@@ -13,6 +13,9 @@ use serde::Serialize;
 
 use super::Error;
 
+/// Wrong verdicts that are made smaller and written.
+const CASES_MAX: usize = 20;
+
 /// Reports kept of each kind that is not a wrong verdict.
 const EXAMPLES_MAX: usize = 5;
 
@@ -162,7 +165,9 @@ fn examine_all(args: &Args, timeout: Duration) -> Result<Summary, Error> {
         work();
     });
     drop(bar);
-    for (number, (index, question)) in wrong.into_inner().expect("no panic in here").iter().enumerate() {
+    for (number, (index, question)) in
+        wrong.into_inner().expect("no panic in here").iter().take(CASES_MAX).enumerate()
+    {
         let small = shrink(question, stop);
         write_case(&args.out, &format!("{}-{index}-{number}", args.seed), &small)?;
     }

@@ -10,9 +10,10 @@ use super::onnx::onnx_bytes;
 use super::statement::{Case, Statement};
 use crate::Model;
 use crate::graph::parse_onnx_bytes;
-use crate::property::{Evaluate, Problem, Witness, parse_vnnlib1};
+use crate::property::{Evaluate, Problem, Property, Witness, parse_vnnlib1};
 use crate::search::Silent;
-use crate::verify::{Instance, Reason, Settings, Verdict};
+use crate::verify::program::check_program;
+use crate::verify::{CaseProblem, CaseProof, Instance, Parts, Reason, Settings, Verdict, check_case};
 use certus_core::proof::Meaning;
 use num_traits::{Signed, Zero};
 
@@ -188,7 +189,10 @@ fn compare(question: &Question, truth: &Truth, is_hard: bool, model: &Model, ver
         Verdict::Holds(_) if truth.is_satisfiable(&question.statement) => {
             Finding::Wrong(format!("unsat, but the least margin is {:e}", approximate(truth.margin())))
         }
-        Verdict::Holds(_) => match question.settings.meaning {
+        Verdict::Holds(proofs) => match question.settings.meaning {
+            _ if transplant_is_accepted(question, truth, model, proofs) => {
+                Finding::Wrong("the checker accepts the same proof where the statement has a solution".into())
+            }
             Meaning::RealAndF32 => float_violation(question, truth, model)
                 .map_or(Finding::Agrees(Word::Unsat), |x| {
                     Finding::Wrong(format!("unsat in f32 too, but the device's pass violates it at {x:?}"))
@@ -208,6 +212,38 @@ fn compare(question: &Question, truth: &Truth, is_hard: bool, model: &Model, ver
                 Finding::UnknownFar(format!("{reason:?} at margin {margin:e}, bound {lower_bound:?}, {how}"))
             }
         }
+    }
+}
+
+/// Whether the proof of this true statement passes for one of a false one: the same with thresholds moved to where the exact
+/// minimum meets them. The search stands aside here, so this holds the checker alone against the exact answer.
+fn transplant_is_accepted(question: &Question, truth: &Truth, model: &Model, proofs: &[CaseProof]) -> bool {
+    let nearest = approximate(truth.margin());
+    if !nearest.is_finite() {
+        return false;
+    }
+    let shift = if exact(nearest) < *truth.margin() { nearest.next_up() } else { nearest };
+    let lie = question.statement.shifted(&exact(shift));
+    if !truth.shifted(&exact(shift)).is_satisfiable(&lie) {
+        return false;
+    }
+    let Ok(lowered) = parse_vnnlib1(&lie.vnnlib()) else { return false };
+    let property = lowered.property;
+    let Some(last) = proofs.iter().flat_map(|p| &p.cases).max() else { return true };
+    *last < property.cases.len() && proofs.iter().all(|p| accepted(question, model, &property, p))
+}
+
+/// Whether the checker accepts a proof from its bytes.
+fn accepted(question: &Question, model: &Model, property: &Property, proof: &CaseProof) -> bool {
+    match model {
+        Model::Chain(chain) => {
+            let layers = chain.core_layers();
+            let parts = Parts::new(chain, &layers, chain);
+            let case = property.merged(&proof.cases);
+            let problem = CaseProblem::new(&parts, property, &case, question.settings.meaning);
+            check_case(&problem, &proof.bytes).is_ok()
+        }
+        Model::Program(program) => check_program(program, property, proof).is_ok(),
     }
 }
 

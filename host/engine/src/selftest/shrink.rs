@@ -1,6 +1,6 @@
 //! A failing case made small.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::judge::{Finding, Question, Truth, judge, truth};
 use super::{CELLS_MAX, Q};
@@ -8,12 +8,15 @@ use num_bigint::BigInt;
 use num_traits::Zero;
 
 /// The smallest question found that still has a wrong answer: alternatives, rows and constants are taken away as long as that
-/// stays so.
+/// stays so and nobody asks for the end.
 pub fn shrink(question: &Question, stop: &AtomicBool) -> Question {
     let mut best = question.clone();
     loop {
-        let Some(smaller) = candidates(&best).into_iter().find(|c| fails(c, stop)) else { return best };
-        best = smaller;
+        let ends = || stop.load(Ordering::Relaxed);
+        match candidates(&best).into_iter().find(|c| ends() || fails(c, stop)) {
+            Some(smaller) if !ends() => best = smaller,
+            _ => return best,
+        }
     }
 }
 
