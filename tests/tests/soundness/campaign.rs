@@ -7,7 +7,7 @@ use std::time::Duration;
 use certus_engine::selftest::{Family, Finding, Word, examine};
 
 /// Networks of the slice.
-const COUNT: u64 = 1500;
+const COUNT: u64 = 1000;
 
 #[test]
 fn verdicts_agree_with_exact_answers() {
@@ -15,7 +15,7 @@ fn verdicts_agree_with_exact_answers() {
     let mut counts: BTreeMap<Family, [usize; 4]> = BTreeMap::new();
     let mut far = Vec::new();
     for index in 0..COUNT {
-        let (family, examined) = examine(7, index, Duration::from_secs(2), &stop);
+        let (family, examined) = examine(7, index, Duration::from_secs(1), &stop);
         let count = counts.entry(family).or_default();
         for one in examined {
             match one.finding {
@@ -36,6 +36,6 @@ fn verdicts_agree_with_exact_answers() {
     for (family, [unsat, sat, ..]) in &counts {
         assert!(*unsat >= 10 && *sat >= 10, "{family:?} decides little: {counts:?}");
     }
-    // Two seconds may be short on a machine that does much else.
+    // A second may be short on a machine that does much else.
     assert!(far.len() as u64 * 100 <= COUNT, "{far:#?}");
 }
