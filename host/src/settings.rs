@@ -243,10 +243,7 @@ mod tests {
         let cases = [
             ("\nthread = 3", "f.toml:2: no setting is called `thread`; `threads` is"),
             ("x.y = 3", "f.toml:1: no setting is called `x.y`; `certus settings` lists them"),
-            (
-                "[attack]\non = true",
-                "f.toml:2: no setting is called `attack.on`; `certus settings` lists them",
-            ),
+            ("[attack]\non = true", "f.toml:2: no setting is called `attack.on`; `attack` is"),
             ("threads = 5000", "f.toml:1: `threads` is 5000; it takes an integer from 0 to 1024"),
             ("threads = -1", "f.toml:1: `threads` is -1; it takes an integer from 0 to 1024"),
             (
