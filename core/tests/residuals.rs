@@ -147,6 +147,8 @@ proptest! {
         let gap = 1e-13 * scale + 3e-6 * (upper - lower).min(1.0).powi(2) * (1.0 + scale) + 1e-12 * (upper - lower) + 1e-300 + 1e-4 * (seen[1] - seen[0]);
         let gap = if upper - lower > 5.0 { gap + 3e-3 * (1.0 + s.abs()) * (1.0 + 1e-3 * scale) } else { gap };
         let gap = if matches!(function, Function::Log | Function::Sqrt | Function::Reciprocal) && upper > 2.0 * lower { 0.2 * (1.0 + scale) } else { gap };
+        // Beside a zero, cancellation keeps the rounding of what was subtracted (the multiple of pi, beta).
+        let gap = if matches!(function, Function::Sin | Function::Cos | Function::HardSigmoid { .. }) { gap + 1e-15 * lower.abs().max(upper.abs()) } else { gap };
         prop_assert!(seen[0] - least <= gap && greatest - seen[1] <= gap,
             "{function:?} s = {s} [{lower:e}, {upper:e}]: [{least:e}, {greatest:e}] around [{:e}, {:e}], allowed {gap:e}", seen[0], seen[1]);
     }

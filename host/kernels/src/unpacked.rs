@@ -1,6 +1,6 @@
 //! Products of a matrix as it lies in the file with lanes: for the few products for which packing would not pay.
 //!
-//! A tile holds [`TILE`] outputs; its weights are read with two strides, so that a matrix and its transpose are the same
+//! A tile holds `TILE` outputs; its weights are read with two strides, so that a matrix and its transpose are the same
 //! code. Where most weights are 0, [`Sparse`] holds the others.
 //!
 //! # Rounding

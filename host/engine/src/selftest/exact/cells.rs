@@ -34,7 +34,7 @@ pub struct Minimum {
 pub enum Stopped {
     /// More polytopes than allowed.
     Cells,
-    /// See [`Overflow`].
+    /// See `Overflow`.
     Overflow,
 }
 

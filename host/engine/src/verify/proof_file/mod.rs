@@ -2,7 +2,7 @@
 //!
 //! A file names what it is about by SHA-256 digests (network, weights, property, and the problem as the checker reads it), and
 //! holds for each group of the property's cases the tree of splits, lemmas and claims that `certus_core::proof` checks. Its
-//! bytes are described in `docs/proof.md`; [`format`] reads and writes them.
+//! bytes are described in `docs/proof.md`; [`mod@format`] reads and writes them.
 //!
 //! [`check`] accepts a file if every group's tree is accepted for the group's cases and every case of the property is in some
 //! group. It reads nothing of the search: boxes come from property and splits, bounds from box, splits and claims.

@@ -4,7 +4,7 @@
 //! [`rebound`]; [`optimise`] then climbs free slopes `α` and multipliers `β ≥ 0` of one row of a [`Spec`] per *lane*, with these bounds held
 //! fixed. A split adds `−s·β·(z − point) ≤ 0` to the row; the bound is concave in the multipliers, and its gradient is
 //! `∂/∂β = −s·(z* − point)` with `z*` the value that the concretizing point has there (the adjoint is one forward sweep, see
-//! [`super::tape`]). Every iterate is a bound, and the best one of each lane is kept.
+//! `super::tape`). Every iterate is a bound, and the best one of each lane is kept.
 //!
 //! # Slopes and the bytes of a proof
 //! Slopes are shares in bytes, [`Alphas`]. A pass reads the byte, not the number that the optimiser moves, so that a bound found here is
