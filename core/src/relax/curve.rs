@@ -32,7 +32,11 @@ const TRIES: usize = 60;
 impl<F: Fn(f64) -> Interval, G: Fn(f64) -> Interval> Curve<F, G> {
     /// Encloses `f(x) − s x` on a piece `[a, b]` that bends one way.
     pub(super) fn piece(&self, bend: Bend, s: f64, a: f64, b: f64) -> Interval {
-        let ends = at((self.value)(a), s, a).hull(at((self.value)(b), s, b));
+        let start = at((self.value)(a), s, a);
+        if a == b {
+            return start;
+        }
+        let ends = start.hull(at((self.value)(b), s, b));
         match bend {
             Bend::Convex => {
                 let lowest = lowest(&self.value, &self.slope, s, a, b);

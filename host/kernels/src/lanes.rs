@@ -241,6 +241,126 @@ pub fn sweep(
     wide(|| body(z, post, weight, state, line, adam))
 }
 
+/// Lines of a [`KnotLine`] on each side.
+pub const KNOTS: usize = 5;
+
+/// The lines of one neuron whose lines below and above each lane chooses: means of neighbours among [`KNOTS`] lines of each side.
+/// An `alpha` of 0 is the first, 1 the last.
+#[derive(Clone, Copy, Debug, PartialEq, Default)]
+pub struct KnotLine {
+    /// Slopes of the lines below, and above.
+    pub slope: [[f32; KNOTS]; 2],
+    /// Their intercepts.
+    pub intercept: [[f32; KNOTS]; 2],
+    /// Derivatives of the middle lines by the ends of the neuron's interval.
+    pub by_lower: LinePair,
+    /// As `by_lower`, by the upper end.
+    pub by_upper: LinePair,
+}
+
+/// Slope and intercept at `alpha` of knots, and how fast they grow with it.
+#[inline(always)]
+fn between(slope: &[f32; KNOTS], intercept: &[f32; KNOTS], alpha: f32) -> [f32; 4] {
+    let steps = (KNOTS - 1) as f32;
+    let position = steps * alpha;
+    let (mut s, mut i, mut s_rate, mut i_rate) = (slope[0], intercept[0], 0.0, 0.0);
+    for k in 0..KNOTS - 1 {
+        let way = (position - k as f32).max(0.0).min(1.0);
+        let (s_step, i_step) = (slope[k + 1] - slope[k], intercept[k + 1] - intercept[k]);
+        s += way * s_step;
+        i += way * i_step;
+        let here = position >= k as f32;
+        (s_rate, i_rate) = if here { (steps * s_step, steps * i_step) } else { (s_rate, i_rate) };
+    }
+    [s, i, s_rate, i_rate]
+}
+
+/// As [`relax_alpha`] with an alpha for each side: `below` and `above`.
+///
+/// # Panics
+/// If the rows differ in length.
+pub fn relax_knots(
+    a: &mut [f32],
+    c: &mut [f32],
+    [below, above]: [&[f32]; 2],
+    post: &mut [f32],
+    line: &KnotLine,
+) {
+    #[inline(always)]
+    fn body(a: &mut [f32], c: &mut [f32], [below, above]: [&[f32]; 2], post: &mut [f32], line: &KnotLine) {
+        for ((((a, c), below), above), post) in a.iter_mut().zip(c).zip(below).zip(above).zip(post) {
+            let (plus, minus) = (a.max(0.0), a.min(0.0));
+            *post = *a;
+            let low = between(&line.slope[0], &line.intercept[0], *below);
+            let high = between(&line.slope[1], &line.intercept[1], *above);
+            *c += plus * low[1] + minus * high[1];
+            *a = plus * low[0] + minus * high[0];
+        }
+    }
+    assert!(a.len() == c.len() && a.len() == post.len(), "rows of one length");
+    assert!(a.len() == below.len() && a.len() == above.len(), "rows of one length");
+    wide(|| body(a, c, [below, above], post, line));
+}
+
+/// As [`sweep`] for [`relax_knots`]: the alphas of the side that a lane took climb.
+///
+/// # Panics
+/// If the rows differ in length or are no multiple of 16.
+pub fn sweep_knots(
+    z: &mut [f32],
+    post: &[f32],
+    weight: &[f32],
+    [below, above]: [AlphaRow<'_>; 2],
+    line: &KnotLine,
+    adam: Adam,
+) -> [f32; 2] {
+    const N: usize = crate::LANE_MULTIPLE;
+    #[expect(clippy::manual_clamp, reason = "a NaN becomes 0, which is valid")]
+    #[inline(always)]
+    fn climb(state: &mut AlphaRow<'_>, r: usize, gradient: f32, adam: Adam) {
+        let (m, v) = (&mut state.m[r], &mut state.v[r]);
+        *m = adam.beta_1 * *m + (1.0 - adam.beta_1) * gradient;
+        *v = adam.beta_2 * *v + (1.0 - adam.beta_2) * gradient * gradient;
+        let step = state.alpha[r] + adam.rate * *m / (v.sqrt() + 1e-20);
+        state.alpha[r] = step.max(0.0).min(1.0);
+    }
+    #[inline(always)]
+    fn body(
+        z: &mut [f32],
+        post: &[f32],
+        weight: &[f32],
+        [mut below, mut above]: [AlphaRow<'_>; 2],
+        line: &KnotLine,
+        adam: Adam,
+    ) -> [f32; 2] {
+        let (mut low, mut up) = ([0.0f32; N], [0.0f32; N]);
+        let (l, u) = (line.by_lower, line.by_upper);
+        for first in (0..z.len()).step_by(N) {
+            let at = first..first + N;
+            let (z, post, weight) = (&mut z[at.clone()], &post[at.clone()], &weight[at.clone()]);
+            for r in 0..N {
+                let (plus, minus) = (weight[r] * post[r].max(0.0), weight[r] * post[r].min(0.0));
+                let x = z[r];
+                low[r] += plus * (l.lower_slope * x + l.lower_intercept)
+                    + minus * (l.upper_slope * x + l.upper_intercept);
+                up[r] += plus * (u.lower_slope * x + u.lower_intercept)
+                    + minus * (u.upper_slope * x + u.upper_intercept);
+                let under = between(&line.slope[0], &line.intercept[0], below.alpha[first + r]);
+                let over = between(&line.slope[1], &line.intercept[1], above.alpha[first + r]);
+                z[r] = if post[r] >= 0.0 { under[0] * x + under[1] } else { over[0] * x + over[1] };
+                climb(&mut below, first + r, plus * (under[2] * x + under[3]), adam);
+                climb(&mut above, first + r, minus * (over[2] * x + over[3]), adam);
+            }
+        }
+        [low.iter().sum(), up.iter().sum()]
+    }
+    let n = z.len();
+    let rows = |s: &AlphaRow<'_>| [s.alpha.len(), s.m.len(), s.v.len()];
+    let same = [[post.len(), weight.len(), n], rows(&below), rows(&above)];
+    assert!(n.is_multiple_of(N) && same.iter().flatten().all(|k| *k == n), "rows of one length");
+    wide(|| body(z, post, weight, [below, above], line, adam))
+}
+
 /// `x[r] ← lower` where `x[r] ≥ 0`, else `upper`: the point of the box that attains the minimum of `x·input`.
 pub fn minimiser(x: &mut [f32], lower: f32, upper: f32) {
     #[inline(always)]

@@ -296,8 +296,8 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             return self.follow((slot, element), lanes, line, size);
         }
         let at = self.view.layout.lines_at(index) + element * lines::KEPT;
-        let kept = self.view.lines.get(at..at + lines::KEPT);
-        let Some(&[lower_slope, lower_intercept, upper_slope, upper_intercept, least, most]) = kept else {
+        let kept = self.view.lines.get(at..at + lines::KEPT).ok_or(Rejection::Shape)?;
+        let &[lower_slope, lower_intercept, upper_slope, upper_intercept, ..] = kept else {
             return Err(Rejection::Shape);
         };
         let shared = Lines { lower_slope, lower_intercept, upper_slope, upper_intercept };
@@ -308,21 +308,33 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         };
         let first = self.rows.place(&self.view, slot).0 + element * self.rows.lanes;
         for lane in 0..self.rows.lanes {
-            let mut line = shared;
-            if let Some([low, high]) = self.claim::<2>(lane, at) {
-                // Only the line that this lane's coefficient takes.
-                let above = self.rows.arena.get(first + lane).is_some_and(|a| *a < 0.0);
-                let share = if above { high } else { low };
-                let slope = least + share * (most - least);
-                let intercept =
-                    lines::intercept(function, interval, slope, above).map_err(rejection(index))?;
-                if above {
-                    (line.upper_slope, line.upper_intercept) = (slope, intercept);
-                } else {
-                    (line.lower_slope, line.lower_intercept) = (slope, intercept);
-                }
+            let a = *self.rows.arena.get(first + lane).ok_or(Rejection::Shape)?;
+            if a == 0.0 {
+                continue;
             }
-            self.follow((slot, element), lane..lane + 1, line, size)?;
+            // Only the line that this lane's coefficient takes.
+            let above = a < 0.0;
+            let (slope, intercept) = match self.claim::<2>(lane, at) {
+                Some([low, high]) => {
+                    let share = if above { high } else { low };
+                    lines::claimed(function, interval, (kept, size), share, above)
+                        .map_err(rejection(index))?
+                }
+                None if above => (upper_slope, upper_intercept),
+                None => (lower_slope, lower_intercept),
+            };
+            let [a, value, deduct] = [
+                self.rows.arena.get_mut(first + lane),
+                self.rows.value.get_mut(lane),
+                self.rows.deduct.get_mut(lane),
+            ];
+            let (Some(a), Some(value), Some(deduct)) = (a, value, deduct) else {
+                return Err(Rejection::Shape);
+            };
+            // As `follow` has it.
+            *value += *a * intercept;
+            *deduct += a.abs() * (charge * (intercept.abs() + slope.abs() * size));
+            *a *= slope;
         }
         Ok(())
     }

@@ -30,6 +30,10 @@ pub trait Slopes {
     fn bytes(&self) -> &[u8] {
         &[]
     }
+    /// Whether many rows may claim slopes.
+    fn has_claims(&self) -> bool {
+        !self.bytes().is_empty()
+    }
     /// For the lower bound (`upper`: the upper) of an element of `slot`.
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start;
 }
@@ -175,7 +179,7 @@ impl<K: Kernel> Checker<'_, K> {
         let splits_here = Fingerprint::of(splits);
         for index in 0..self.problem.program.steps().len() {
             if !self.tighten_operands(index, total, splits, slopes, bounds)?
-                || !self.step_bounds(index, parent, splits, bounds)?
+                || !self.step_bounds(index, (parent, slopes.has_claims()), splits, bounds)?
             {
                 bounds.state = State::Empty { splits: splits_here };
                 return Ok(false);
@@ -219,7 +223,7 @@ impl<K: Kernel> Checker<'_, K> {
     fn step_bounds(
         &mut self,
         index: usize,
-        parent: Option<&Bounds<'_>>,
+        (parent, table): (Option<&Bounds<'_>>, bool),
         splits: &[Split],
         bounds: &mut Bounds<'_>,
     ) -> Result<bool, Rejection> {
@@ -240,7 +244,7 @@ impl<K: Kernel> Checker<'_, K> {
             lower,
             upper,
         };
-        keep_lines((index, step), self.layout, (lower, upper), None, bounds.lines)?;
+        keep_lines((index, step), self.layout, (lower, upper), None, (&mut *bounds.lines, table))?;
         intervals.errors(step, error)?;
         if !error.iter().all(|e| e.is_finite()) {
             return Err(Rejection::NonFinite);

@@ -231,13 +231,14 @@ impl<K: Kernel> Intervals<'_, K> {
     }
 }
 
-/// Searches the lines of step `index` where they are kept and its operand's bounds differ from those that `lines` hold for.
+/// Searches the lines of step `index` where they are kept and its operand's bounds differ from those that `lines` hold for; with a table where many
+/// rows will claim slopes.
 pub(super) fn keep_lines(
     (index, step): (usize, &Step<'_>),
     layout: &Layout<'_>,
     (lower, upper): (&[f64], &[f64]),
     old: Option<(&[f64], &[f64])>,
-    lines: &mut [f64],
+    (lines, table): (&mut [f64], bool),
 ) -> Result<(), Rejection> {
     let Operation::Elementwise { input, function } = step.operation else { return Ok(()) };
     if !lines::kept(function) {
@@ -251,7 +252,7 @@ pub(super) fn keep_lines(
         if old.is_some_and(|(lower, upper)| lower.get(at) == Some(l) && upper.get(at) == Some(u)) {
             continue;
         }
-        kept.copy_from_slice(&lines::search(function, (*l, *u)).map_err(rejection(index))?);
+        lines::keep(function, (*l, *u), table, kept).map_err(rejection(index))?;
     }
     Ok(())
 }

@@ -154,7 +154,7 @@ impl<K: Kernel> Checker<'_, K> {
             if reads_cut {
                 let old = (&*bounds.lower, &*bounds.upper);
                 let new = (&*self.lower, &*self.upper);
-                keep_lines((index, step), self.layout, new, Some(old), self.lines)?;
+                keep_lines((index, step), self.layout, new, Some(old), (self.lines, false))?;
             }
             if !splits.iter().any(|s| s.slot == slot) {
                 continue;
@@ -227,7 +227,7 @@ impl<K: Kernel> Checker<'_, K> {
             if changed {
                 let error = bounds.error.get(from..from + len).ok_or(Rejection::Shape)?;
                 let old = (&*bounds.lower, &*bounds.upper);
-                keep_lines((index, step), self.layout, (lower, upper), Some(old), self.lines)?;
+                keep_lines((index, step), self.layout, (lower, upper), Some(old), (self.lines, false))?;
                 let mut intervals = Intervals {
                     program,
                     layout: self.layout,

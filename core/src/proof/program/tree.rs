@@ -222,6 +222,10 @@ impl Slopes for Lemma<'_> {
         self.bytes
     }
 
+    fn has_claims(&self) -> bool {
+        Reader { bytes: self.bytes, at: 1 }.u16().is_ok_and(|entries| entries > 0)
+    }
+
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {
         let otherwise = |rows: bool| if rows { Start::Adaptive } else { Start::Skip };
         let Some(entry) = self.find(slot.0) else { return otherwise(self.bytes.first() == Some(&1)) };

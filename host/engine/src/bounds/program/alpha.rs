@@ -13,16 +13,16 @@ use std::collections::BTreeMap;
 
 use super::LANES;
 use super::backward::{End, Known, Worker};
-use super::batch::{Alphas, RowSlopes, SlotSlopes, first_bytes, share_byte};
+use super::batch::{Alphas, RowSlopes, SlotSlopes, first_bytes, knot_byte, share_byte};
 use super::crown::{
     Bounds, Domain, Intermediate, Job, Settings, Spec, Stop, blocks_of, both_signs, spec_block,
 };
 use super::interval::Interval;
-use super::lines::{self, Kind, Relaxation};
+use super::lines::{self, FreeLines, Kind, Relaxation};
 use super::memory::{BoundError, Memory};
 use super::prepare::{Node, Prepared};
 use super::tape::Tape;
-use certus_kernels::lanes::{Adam, AlphaLine};
+use certus_kernels::lanes::{Adam, AlphaLine, KnotLine};
 use certus_kernels::padded_lanes;
 
 /// How long and how fast to climb.
@@ -153,11 +153,20 @@ impl Notes {
         let lanes = block.bounds.len();
         for (at, slopes) in block.tape.slopes.iter().enumerate() {
             let (Some(slopes), Some(support)) = (slopes, &block.tape.supports[at]) else { continue };
-            // Other functions keep their lines of least area, and other maxima and products have none.
-            let one_byte = self.first[at + 1] - self.first[at] == net.sizes[at];
-            for (i, row) in slopes.rows.iter().enumerate().filter(|_| one_byte) {
-                alphas.places.push(self.first[at] as u32 + support.live[*row as usize]);
-                alphas.shares.push(share_byte(slopes.alpha[i * lanes + r]));
+            let (first, n) = (self.first[at], net.sizes[at]);
+            if self.first[at + 1] - first == n {
+                for (i, row) in slopes.rows.iter().enumerate() {
+                    alphas.places.push(first as u32 + support.live[*row as usize]);
+                    alphas.shares.push(share_byte(slopes.alpha[i * lanes + r]));
+                }
+            } else if slopes.alpha.len() == 2 * slopes.post.len() {
+                for (i, row) in slopes.rows.iter().enumerate() {
+                    for side in 0..2 {
+                        alphas.places.push(first as u32 + 2 * support.live[*row as usize] + side as u32);
+                        let way = slopes.alpha[side * slopes.post.len() + i * lanes + r];
+                        alphas.shares.push(knot_byte(way));
+                    }
+                }
             }
         }
         alphas
@@ -348,16 +357,27 @@ impl<'a, 'r> Ascent<'a, 'r> {
     fn relax(&mut self, slot: usize) -> Result<(), BoundError> {
         let net = self.known.net;
         match (&net.nodes[slot], &mut self.known.relaxed[slot]) {
-            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, alpha })) => {
+            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, free })) => {
                 let operand = &self.known.intervals[*input];
                 if let Relaxation::Lines { pairs: fresh, .. } =
                     lines::elementwise(&net.names[slot], *function, operand)?
                 {
                     *pairs = fresh;
                 }
-                alpha.resize(kinds.len(), AlphaLine::default());
-                for j in (0..kinds.len()).filter(|j| kinds[*j] == Kind::Lines) {
-                    alpha[j] = lines::alpha_line(*function, operand.at(j), pairs[j]);
+                let is_free = |j: &usize| kinds[*j] == Kind::Lines;
+                let all = 0..kinds.len();
+                if lines::has_knots(*function) {
+                    let mut knots = vec![KnotLine::default(); kinds.len()];
+                    for j in all.filter(is_free) {
+                        knots[j] = lines::knot_line(*function, operand.at(j), pairs[j]);
+                    }
+                    *free = FreeLines::Knots(knots);
+                } else {
+                    let mut alpha = vec![AlphaLine::default(); kinds.len()];
+                    for j in all.filter(is_free) {
+                        alpha[j] = lines::alpha_line(*function, operand.at(j), pairs[j]);
+                    }
+                    *free = FreeLines::Lower(alpha);
                 }
             }
             (Node::Max { input, groups }, Some(planes)) => {

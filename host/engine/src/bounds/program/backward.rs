@@ -10,15 +10,16 @@ use super::Region;
 use super::conv::{Lists, Way};
 use super::crown::Stop;
 use super::interval::Interval;
-use super::lines::{Kind, Planes, Relaxation, alpha_start};
+use super::lines::{FreeLines, Kind, Planes, Relaxation, alpha_start};
 use super::memory::{BoundError, Memory, Pool};
 use super::prepare::{Linear, Node, Prepared, Product};
 use super::rows::{Rows, Support};
 use super::tape::{Slopes, Tape};
+use crate::program::Groups;
 use crate::relax::{product_start, relax_product};
 use certus_kernels::gather::DROP;
 use certus_kernels::lanes::{
-    AlphaLine, add_scaled, add_split, add_weighted, concretize, relax_alpha, relax_row,
+    add_scaled, add_split, add_weighted, concretize, relax_alpha, relax_knots, relax_row,
 };
 
 /// What is known before a pass.
@@ -195,6 +196,7 @@ impl Known<'_> {
         c: &mut [f32],
     ) -> Result<(), BoundError> {
         let lanes = c.len();
+        let is_taped = tape.is_some();
         let mut tape = tape;
         if let (Node::Max { .. } | Node::Product(_), Some(tape)) = (node, &mut tape) {
             let mut data = worker.pool.take(rows.data.len())?;
@@ -206,15 +208,17 @@ impl Known<'_> {
             }
         }
         match (node, &self.relaxed[at]) {
-            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, alpha })) => {
+            (Node::Elementwise { input, function }, Some(Relaxation::Lines { pairs, kinds, free })) => {
                 if let Some(tape) = tape {
                     if tape.slopes[at].is_none() {
                         let start = |j: usize| alpha_start(*function, self.intervals[*input].at(j));
                         let memory = worker.pool.memory();
-                        tape.slopes[at] = Some(Slopes::new(&rows.support, kinds, lanes, start, memory)?);
+                        let sides = 1 + usize::from(matches!(free, FreeLines::Knots(_)));
+                        let shape = (lanes, sides);
+                        tape.slopes[at] = Some(Slopes::new(&rows.support, kinds, shape, start, memory)?);
                     }
                     if let Some(slopes) = &mut tape.slopes[at] {
-                        slopes.backward(&mut rows, alpha, c);
+                        slopes.backward(&mut rows, free, c);
                     }
                     return worker.put(*input, rows, lanes);
                 }
@@ -225,17 +229,19 @@ impl Known<'_> {
                 }
                 worker.put(*input, rows, lanes)
             }
-            (Node::Max { input, .. }, Some(Relaxation::Planes(planes))) => {
-                self.planes(*input, planes, rows, worker, c)
+            (Node::Max { input, groups }, Some(Relaxation::Planes(planes))) => {
+                let groups = is_taped.then_some(groups);
+                self.planes((*input, groups), planes, rows, worker, c)
             }
             (Node::Product(product), Some(Relaxation::Product)) => self.product(product, rows, worker, c),
             _ => unreachable!("every nonlinear step before the start has its own kind of relaxation"),
         }
     }
 
+    /// Where `groups` are given, all members have rows: later passes of the same block may read others than this one.
     fn planes(
         &self,
-        input: usize,
+        (input, groups): (usize, Option<&Groups>),
         planes: &Planes,
         rows: Rows,
         worker: &mut Worker<'_>,
@@ -247,6 +253,8 @@ impl Known<'_> {
         for j in rows.support.live.iter().map(|j| *j as usize) {
             marks[planes.lower[j] as usize] = true;
             planes.above(j).0.iter().for_each(|(m, _)| marks[*m as usize] = true);
+            let all = groups.map(|g| &g.members[g.starts[j] as usize..g.starts[j + 1] as usize]);
+            all.into_iter().flatten().for_each(|m| marks[*m as usize] = true);
         }
         let mut to = zeros(Support::marked(alive, &marks), lanes, worker)?;
         for (row, j) in rows.data.chunks_exact(lanes).zip(&rows.support.live) {
@@ -315,14 +323,22 @@ pub(super) fn with_row(rows: &mut Rows, j: usize, lanes: usize, body: impl FnOnc
 }
 
 impl Slopes {
-    /// Relaxes the rows that have two lines, each lane with its own lower slope.
-    fn backward(&mut self, rows: &mut Rows, lines: &[AlphaLine], c: &mut [f32]) {
+    /// Relaxes the rows that have two lines, each lane with its own.
+    fn backward(&mut self, rows: &mut Rows, lines: &FreeLines, c: &mut [f32]) {
         let lanes = c.len();
+        let (below, above) = self.alpha.split_at(self.rows.len() * lanes);
         for (i, row) in self.rows.iter().enumerate() {
             let here = i * lanes..(i + 1) * lanes;
-            let line = &lines[rows.support.live[*row as usize] as usize];
+            let j = rows.support.live[*row as usize] as usize;
             let a = &mut rows.data[*row as usize * lanes..][..lanes];
-            relax_alpha(a, c, &self.alpha[here.clone()], &mut self.post[here], line);
+            let post = &mut self.post[here.clone()];
+            match lines {
+                FreeLines::Lower(lines) => relax_alpha(a, c, &below[here], post, &lines[j]),
+                FreeLines::Knots(lines) => {
+                    relax_knots(a, c, [&below[here.clone()], &above[here]], post, &lines[j]);
+                }
+                FreeLines::None => unreachable!("slopes are optimised"),
+            }
         }
     }
 }

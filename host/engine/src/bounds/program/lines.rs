@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::batch::{KNOTS, knots};
 use super::interval::Interval;
 use super::prepare::Node;
 use super::rows::Support;
@@ -9,7 +10,7 @@ use crate::program::{Function, Groups};
 use crate::relax::{
     Alpha, LinesMut, Rate, RelaxError, max_lower, max_start, max_upper, relax, relax_into, start,
 };
-use certus_kernels::lanes::{AlphaLine, LinePair};
+use certus_kernels::lanes::{AlphaLine, KnotLine, LinePair};
 
 /// What a backward pass does with one neuron.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,11 +23,22 @@ pub(super) enum Kind {
     Lines,
 }
 
+/// The lines of one step's elements that each row of a block chooses for itself.
+#[derive(Clone, Debug)]
+pub(super) enum FreeLines {
+    /// Nothing is optimised.
+    None,
+    /// The lower slope is free, or nothing is.
+    Lower(Vec<AlphaLine>),
+    /// Lines below and above, each between knots.
+    Knots(Vec<KnotLine>),
+}
+
 /// The relaxation of one step.
 #[derive(Clone, Debug)]
 pub(super) enum Relaxation {
-    /// Lines of each element; `alpha` while slopes are optimised, else empty.
-    Lines { pairs: Vec<LinePair>, kinds: Vec<Kind>, alpha: Vec<AlphaLine> },
+    /// Lines of each element; `free` while slopes are optimised.
+    Lines { pairs: Vec<LinePair>, kinds: Vec<Kind>, free: FreeLines },
     /// Linear functions of several elements: of the maximum of each group.
     Planes(Planes),
     /// McCormick planes, computed from the operands' bounds where they are needed.
@@ -77,7 +89,7 @@ pub(super) fn elementwise(
         })
         .collect();
     let kinds = pairs.iter().map(|p| kind(*p)).collect();
-    Ok(Relaxation::Lines { pairs, kinds, alpha: Vec::new() })
+    Ok(Relaxation::Lines { pairs, kinds, free: FreeLines::None })
 }
 
 fn kind(pair: LinePair) -> Kind {
@@ -127,12 +139,48 @@ pub(super) fn alive(node: &Node, relaxation: Option<&Relaxation>, size: usize) -
 pub(super) fn alpha_start(function: Function, [lower, upper]: [f32; 2]) -> f32 {
     match function {
         Function::Relu => f32::from(u8::from(upper > -lower)),
+        _ if has_knots(function) => 0.5,
         _ => start(function, lower.into(), upper.into()).map_or(0.0, |a| narrow(a.lower)),
     }
 }
 
+/// Whether lines of `function` have knots: all but those of functions with a kink at 0 alone.
+pub(super) fn has_knots(function: Function) -> bool {
+    !matches!(function, Function::Relu | Function::LeakyRelu { .. } | Function::Abs)
+}
+
+/// The lines of a neuron between knots, and how the middle ones move with the ends of its interval; `fixed` alone where the function has no
+/// others in `f32`.
+pub(super) fn knot_line(function: Function, [lower, upper]: [f32; 2], fixed: LinePair) -> KnotLine {
+    let ends = (f64::from(lower), f64::from(upper));
+    let middle = start(function, ends.0, ends.1).ok();
+    let pair = middle.and_then(|alpha| relax(function, ends.0, ends.1, alpha).ok());
+    let (Some(knots), Some(pair)) = (knots(function, [lower, upper]), pair) else {
+        return KnotLine {
+            slope: [[fixed.lower_slope; KNOTS], [fixed.upper_slope; KNOTS]],
+            intercept: [[fixed.lower_intercept; KNOTS], [fixed.upper_intercept; KNOTS]],
+            ..KnotLine::default()
+        };
+    };
+    KnotLine {
+        slope: knots.map(|side| side.map(|line| line.slope)),
+        intercept: knots.map(|side| side.map(|line| line.intercept)),
+        by_lower: rates(pair.lower.by_lower, pair.upper.by_lower),
+        by_upper: rates(pair.lower.by_upper, pair.upper.by_upper),
+    }
+}
+
+fn rates(below: Rate, above: Rate) -> LinePair {
+    LinePair {
+        lower_slope: narrow(below.slope),
+        lower_intercept: narrow(below.intercept),
+        upper_slope: narrow(above.slope),
+        upper_intercept: narrow(above.intercept),
+    }
+}
+
 /// The lines of a neuron with its lower slope free, and how they move with the ends of its interval. The lower slope of ReLU,
-/// leaky ReLU and the absolute value is free; other functions keep their lines of least area.
+/// leaky ReLU and the absolute value is free.
 pub(super) fn alpha_line(function: Function, [lower, upper]: [f32; 2], fixed: LinePair) -> AlphaLine {
     let width = upper - lower;
     if function == Function::Relu && lower < 0.0 && upper > 0.0 {
@@ -167,14 +215,8 @@ pub(super) fn alpha_line(function: Function, [lower, upper]: [f32; 2], fixed: Li
     let ends = (f64::from(lower), f64::from(upper));
     let at = |alpha| relax(function, ends.0, ends.1, alpha).ok();
     let Some(pair) = start(function, ends.0, ends.1).ok().and_then(at) else { return line };
-    let pair_of = |below: Rate, above: Rate| LinePair {
-        lower_slope: narrow(below.slope),
-        lower_intercept: narrow(below.intercept),
-        upper_slope: narrow(above.slope),
-        upper_intercept: narrow(above.intercept),
-    };
-    line.by_lower = pair_of(pair.lower.by_lower, pair.upper.by_lower);
-    line.by_upper = pair_of(pair.lower.by_upper, pair.upper.by_upper);
+    line.by_lower = rates(pair.lower.by_lower, pair.upper.by_lower);
+    line.by_upper = rates(pair.lower.by_upper, pair.upper.by_upper);
     let kinked = match function {
         Function::LeakyRelu { slope } => slope <= 1.0,
         Function::Abs => true,

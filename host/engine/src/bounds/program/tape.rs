@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use super::backward::{Known, Worker, zeros};
 use super::conv::Way;
-use super::lines::{Kind, Relaxation};
+use super::lines::{FreeLines, Kind, Relaxation};
 use super::memory::{BoundError, Memory};
 use super::prepare::{Linear, Node};
 use super::rows::{Rows, Support};
 use crate::relax::{product_start, relax_product};
 use certus_kernels::gather::DROP;
-use certus_kernels::lanes::{Adam, AlphaRow, add_chosen, minimiser, shift, sweep};
+use certus_kernels::lanes::{Adam, AlphaRow, add_chosen, minimiser, shift, sweep, sweep_knots};
 
 /// The record of one block.
 #[derive(Debug, Default)]
@@ -38,6 +38,7 @@ pub(super) struct Tape {
 pub(super) struct Slopes {
     /// Rows of the block with two lines.
     pub(super) rows: Vec<u32>,
+    /// Those of lines between knots below, then above: `[2, rows, lanes]`; so are `m` and `v`.
     pub(super) alpha: Vec<f32>,
     /// Coefficients on what the step gives.
     pub(super) post: Vec<f32>,
@@ -52,20 +53,51 @@ impl Slopes {
     pub(super) fn new(
         support: &Support,
         kinds: &[Kind],
-        lanes: usize,
+        (lanes, sides): (usize, usize),
         start: impl Fn(usize) -> f32,
         memory: &Memory,
     ) -> Result<Self, BoundError> {
         let is_free = |row: &u32| kinds[support.live[*row as usize] as usize] == Kind::Lines;
         let rows: Vec<u32> = (0..support.live.len() as u32).filter(is_free).collect();
         let size = rows.len() * lanes;
-        memory.take(4 * 4 * size)?;
-        let mut alpha = Vec::with_capacity(size);
-        for row in &rows {
+        memory.take(4 * (1 + 3 * sides) * size)?;
+        let mut alpha = Vec::with_capacity(sides * size);
+        for row in rows.iter().cycle().take(sides * rows.len()) {
             alpha.extend(std::iter::repeat_n(start(support.live[*row as usize] as usize), lanes));
         }
-        let zeros = || vec![0.0; size];
-        Ok(Self { by_ends: vec![[0.0; 2]; rows.len()], rows, alpha, post: zeros(), m: zeros(), v: zeros() })
+        let zeros = || vec![0.0; sides * size];
+        let (by_ends, post) = (vec![[0.0; 2]; rows.len()], vec![0.0; size]);
+        Ok(Self { by_ends, rows, alpha, post, m: zeros(), v: zeros() })
+    }
+
+    /// The sweep of row `i`, of a neuron with `lines`.
+    fn sweep(
+        &mut self,
+        (i, j): (usize, usize),
+        z: &mut [f32],
+        weight: &[f32],
+        lines: &FreeLines,
+        adam: Adam,
+    ) {
+        let lanes = z.len();
+        let here = i * lanes..(i + 1) * lanes;
+        let (size, post) = (self.rows.len() * lanes, &self.post[here.clone()]);
+        let [(alpha, alpha_above), (m, m_above), (v, v_above)] =
+            [&mut self.alpha, &mut self.m, &mut self.v].map(|x| x.split_at_mut(size));
+        let below =
+            AlphaRow { alpha: &mut alpha[here.clone()], m: &mut m[here.clone()], v: &mut v[here.clone()] };
+        self.by_ends[i] = match lines {
+            FreeLines::Lower(lines) => sweep(z, post, weight, below, &lines[j], adam),
+            FreeLines::Knots(lines) => {
+                let above = AlphaRow {
+                    alpha: &mut alpha_above[here.clone()],
+                    m: &mut m_above[here.clone()],
+                    v: &mut v_above[here],
+                };
+                sweep_knots(z, post, weight, [below, above], &lines[j], adam)
+            }
+            FreeLines::None => unreachable!("slopes are optimised"),
+        };
     }
 }
 
@@ -116,19 +148,13 @@ impl Known<'_> {
                     self.affine_forward(terms, bias.as_deref(), support, &values, lanes, worker)?
                 }
                 Node::Elementwise { input, .. } => {
-                    let Some(Relaxation::Lines { alpha: lines, .. }) = &self.relaxed[at] else { continue };
+                    let Some(Relaxation::Lines { free, .. }) = &self.relaxed[at] else { continue };
                     let mut z = self.restricted(&mut values, *input, at, &support, lanes, worker)?;
                     if let Some(slopes) = &mut tape.slopes[at] {
-                        for (i, row) in slopes.rows.iter().enumerate() {
-                            let here = i * lanes..(i + 1) * lanes;
-                            let state = AlphaRow {
-                                alpha: &mut slopes.alpha[here.clone()],
-                                m: &mut slopes.m[here.clone()],
-                                v: &mut slopes.v[here.clone()],
-                            };
-                            let z = &mut z.data[*row as usize * lanes..][..lanes];
-                            let line = &lines[support.live[*row as usize] as usize];
-                            slopes.by_ends[i] = sweep(z, &slopes.post[here], weight, state, line, adam);
+                        for i in 0..slopes.rows.len() {
+                            let row = slopes.rows[i] as usize;
+                            let z = &mut z.data[row * lanes..][..lanes];
+                            slopes.sweep((i, support.live[row] as usize), z, weight, free, adam);
                         }
                     }
                     z

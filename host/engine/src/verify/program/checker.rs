@@ -197,6 +197,10 @@ impl Slopes for Until<'_> {
         self.lemma.bytes()
     }
 
+    fn has_claims(&self) -> bool {
+        self.lemma.has_claims()
+    }
+
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {
         if self.stop.now() { Start::Skip } else { self.lemma.start(slot, element, upper) }
     }

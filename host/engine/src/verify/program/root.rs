@@ -13,7 +13,6 @@ use super::values::Values;
 use super::worker::{Base, Worker};
 use crate::bounds::program::batch::{RowSlopes, Start, climb_with_slopes};
 use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Region, Spec, Stop};
-use crate::program::Operation;
 use crate::verify::Branching;
 use certus_core::proof::program::Bounds;
 
@@ -117,10 +116,6 @@ impl Worker<'_, '_> {
         judged: &Judged,
     ) -> Option<(LemmaBytes, Vec<(usize, Start)>)> {
         let problem = self.shared.problem;
-        // Which members a maximum's planes read may change from one iteration to the next, which the joint climb does not follow.
-        if problem.parts.program.steps().iter().any(|s| matches!(s.operation, Operation::Max { .. })) {
-            return None;
-        }
         let open = || judged.rows.iter().enumerate().filter(|(_, (_, bound))| *bound <= 0.0);
         let rows: Vec<usize> =
             open().map(|(d, (row, _))| problem.rows_of(d).start + usize::from(*row)).collect();

@@ -34,23 +34,23 @@ impl Alphas {
 }
 
 /// Number of knots.
-pub(super) const KNOTS: usize = 5;
+pub(in crate::bounds::program) const KNOTS: usize = certus_kernels::lanes::KNOTS;
 /// The share of the knot of least area.
 pub(super) const MIDDLE: f32 = 128.0 / 255.0;
 
 /// A line.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(super) struct Straight {
-    pub(super) slope: f32,
-    pub(super) intercept: f32,
+pub(in crate::bounds::program) struct Straight {
+    pub(in crate::bounds::program) slope: f32,
+    pub(in crate::bounds::program) intercept: f32,
 }
 
 /// Lines below, then above, a function on an interval.
-pub(super) type Knots = [[Straight; KNOTS]; 2];
+pub(in crate::bounds::program) type Knots = [[Straight; KNOTS]; 2];
 
 /// The knots of a function on an interval.
 #[expect(clippy::cast_possible_truncation, reason = "estimates")]
-pub(super) fn knots(function: Function, [lower, upper]: [f32; 2]) -> Option<Knots> {
+pub(in crate::bounds::program) fn knots(function: Function, [lower, upper]: [f32; 2]) -> Option<Knots> {
     let (l, u) = (f64::from(lower), f64::from(upper));
     let best = start(function, l, u).ok()?;
     let way = |s: f64| [0.0, 0.5 * s, s, 0.5 + 0.5 * s, 1.0];
@@ -63,6 +63,12 @@ pub(super) fn knots(function: Function, [lower, upper]: [f32; 2]) -> Option<Knot
         }
     }
     Some(knots)
+}
+
+/// The byte of the share at `way`, `0..=1`, of the way over all knots.
+pub(in crate::bounds::program) fn knot_byte(way: f32) -> u8 {
+    let share = if way < 0.5 { 2.0 * way * MIDDLE } else { MIDDLE + (2.0 * way - 1.0) * (1.0 - MIDDLE) };
+    byte(share)
 }
 
 /// Between which knots a share lies: the first, how far it is to the next, and how fast that grows with the share.
