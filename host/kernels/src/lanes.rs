@@ -399,6 +399,40 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_sweep_between_knots_has_the_gradient_of_the_pass() {
+        let line = KnotLine {
+            slope: [[0.0, 0.25, 0.5, 0.25, 0.125], [1.0, 0.5, 0.25, 0.5, 2.0]],
+            intercept: [[0.5, 0.25, -0.5, -1.0, -3.0], [2.0, 3.0, 4.0, 5.0, 7.0]],
+            ..KnotLine::default()
+        };
+        let alphas: Vec<f32> = (0..16).map(|r| 0.013 + 0.06 * r as f32).collect();
+        for coefficient in [2.0f32, -2.0] {
+            // The value at the operand's 3 of what one pass leaves.
+            let value = |below: &[f32], above: &[f32]| -> Vec<f32> {
+                let (mut a, mut c, mut post) = ([coefficient; 16], [0.0f32; 16], [0.0f32; 16]);
+                relax_knots(&mut a, &mut c, [below, above], &mut post, &line);
+                assert_eq!(post, [coefficient; 16]);
+                a.iter().zip(&c).map(|(a, c)| 3.0 * a + c).collect()
+            };
+            let moved: Vec<f32> = alphas.iter().map(|a| a + 1e-3).collect();
+            let still = value(&alphas, &alphas);
+            let (by_below, by_above) = (value(&moved, &alphas), value(&alphas, &moved));
+            let (mut z, weight) = ([3.0f32; 16], [1.0f32; 16]);
+            let mut states = [(); 2].map(|()| (alphas.clone(), vec![0.0f32; 16], vec![0.0f32; 16]));
+            let adam = Adam { rate: 0.0, beta_1: 0.0, beta_2: 0.0 };
+            let rows = states.each_mut().map(|(alpha, m, v)| AlphaRow { alpha, m, v });
+            sweep_knots(&mut z, &[coefficient; 16], &weight, rows, &line, adam);
+            for r in 0..16 {
+                assert!((coefficient * z[r] - still[r]).abs() < 1e-4, "{r}");
+                for (moved, (_, m, _)) in [&by_below, &by_above].into_iter().zip(&states) {
+                    let difference = (moved[r] - still[r]) / 1e-3;
+                    assert!((difference - m[r]).abs() < 0.05, "{coefficient} {r}: {difference} {}", m[r]);
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_sweep_takes_the_line_of_the_sign_and_climbs() {
         let line = AlphaLine {
             base: 0.25,

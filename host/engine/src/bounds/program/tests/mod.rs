@@ -1,6 +1,7 @@
 //! Programs of every kind, and bounds against what the program itself computes.
 
 mod containment;
+mod curves;
 mod gradient;
 mod limits;
 
