@@ -265,7 +265,7 @@ fn between(slope: &[f32; KNOTS], intercept: &[f32; KNOTS], alpha: f32) -> [f32; 
     let position = steps * alpha;
     let (mut s, mut i, mut s_rate, mut i_rate) = (slope[0], intercept[0], 0.0, 0.0);
     for k in 0..KNOTS - 1 {
-        let way = (position - k as f32).max(0.0).min(1.0);
+        let way = (position - k as f32).clamp(0.0, 1.0);
         let (s_step, i_step) = (slope[k + 1] - slope[k], intercept[k + 1] - intercept[k]);
         s += way * s_step;
         i += way * i_step;
