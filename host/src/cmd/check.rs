@@ -122,9 +122,10 @@ fn accept(
     }
     let limit = args.proof_limit_mib.saturating_mul(1 << 20);
     let options = CheckOptions { threads: args.threads, plain: args.plain, stop: interrupt::stop_flag() };
-    let result = Reader::new(BufReader::new(file), meta.len(), limit)
-        .map_err(ProofError::from)
-        .and_then(|mut r| check(&mut r, identity, instance.model(), instance.property(), options));
+    let result =
+        Reader::new(BufReader::new(file), meta.len(), limit).map_err(ProofError::from).and_then(|mut r| {
+            check(&mut r, identity, instance.model(identity.meaning), instance.property(), options)
+        });
     match result {
         Err(ProofError::Format(FormatError::Io(source))) => Err(failed(source).into()),
         other => Ok(other),

@@ -63,10 +63,10 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
         threads,
         splits: args.top,
     };
-    let found = explain(instance.model(), instance.property(), &limits).map_err(|e| Error::Option {
-        option: "timeout",
-        problem: format!("{}: {e}", args.network.display()),
-    })?;
+    let found =
+        explain(instance.model(certus_core::proof::Meaning::Real), instance.property(), &limits).map_err(
+            |e| Error::Option { option: "timeout", problem: format!("{}: {e}", args.network.display()) },
+        )?;
     let row = &instance.property().cases[found.case].disjuncts[found.disjunct].rows[found.row];
     if args.json {
         writeln!(out, "{}", to_json(&found, row))?;

@@ -57,7 +57,7 @@ impl Files {
         };
         let weights = self.weights.as_deref().map(sha256_of_file).transpose()?.unwrap_or_default();
         let property = sha256_of_file(&self.property)?;
-        Ok(identify(instance.model(), instance.property(), meaning, [network, weights, property]))
+        Ok(identify(instance.model(meaning), instance.property(), meaning, [network, weights, property]))
     }
 }
 
@@ -110,7 +110,7 @@ pub fn search_and_write(
     let unwritten = match &mut report.verdict {
         Verdict::Holds(proofs) => {
             let before = tree_bytes(proofs);
-            shorten(instance.model(), instance.property(), identity.meaning, proofs, until);
+            shorten(instance.model(identity.meaning), instance.property(), identity.meaning, proofs, until);
             let after = tree_bytes(proofs);
             match write(path, limit, identity, proofs) {
                 Ok(bytes) => {

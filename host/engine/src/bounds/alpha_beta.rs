@@ -73,6 +73,11 @@ struct State {
     /// Coefficients on post-activations of the last backward pass.
     post: Vec<f32>,
     moments: [Vec<f32>; 4],
+    /// `α` and `β` of each lane's best pass.
+    best: [Vec<f32>; 2],
+    /// Per neuron: whether `α` is free, or it is split, in some lane.
+    has_free: Vec<bool>,
+    has_split: Vec<bool>,
     /// `[width, lanes]`.
     a: Vec<f32>,
     next: Vec<f32>,
@@ -85,24 +90,22 @@ struct State {
 /// Climbs from the lanes' starts; stops early when every bound is positive.
 pub fn optimise(net: &Net, spec: &Spec, region: Region<'_>, lanes: &[Lane<'_>], climb: Climb) -> Vec<Found> {
     let mut state = State::new(net, lanes);
-    // Multipliers are measured in coefficients of the rows.
-    let scale = spec.weights.iter().fold(0.0f32, |s, w| s.max(w.abs()));
-    let mut found: Vec<Found> =
-        lanes.iter().map(|_| Found { bound: f32::NEG_INFINITY, ..Found::default() }).collect();
-    for iteration in 0..=climb.iterations {
-        state.backward(net, spec, region, lanes);
-        for (r, (lane, found)) in lanes.iter().zip(&mut found).enumerate() {
-            if state.value[r] > found.bound {
-                state.keep(net, lane, r, found);
-            }
-        }
-        if iteration == climb.iterations || found.iter().all(|f| f.bound > 0.0) {
-            break;
-        }
-        let rate = climb.decay.powi(iteration as i32);
-        state.ascend(net, iteration, rate * climb.alpha_rate, rate * climb.beta_rate * scale);
-    }
-    found
+    let best = state.climb(net, spec, region, lanes, climb, true);
+    state.restore();
+    state.backward(net, spec, region, lanes);
+    let found = |(r, (lane, bound)): (usize, (&Lane<'_>, f32))| state.found(net, lane, r, bound);
+    lanes.iter().zip(best).enumerate().map(found).collect()
+}
+
+/// As [`optimise`], the bounds alone.
+pub fn optimised_bounds(
+    net: &Net,
+    spec: &Spec,
+    region: Region<'_>,
+    lanes: &[Lane<'_>],
+    climb: Climb,
+) -> Vec<f32> {
+    State::new(net, lanes).climb(net, spec, region, lanes, climb, false)
 }
 
 impl State {
@@ -123,6 +126,9 @@ impl State {
             free: zeros(),
             post: zeros(),
             moments: [zeros(), zeros(), zeros(), zeros()],
+            best: [zeros(), zeros()],
+            has_free: vec![false; neurons],
+            has_split: vec![false; neurons],
             a: vec![0.0; net.width() * count],
             next: vec![0.0; net.width() * count],
             point: vec![0.0; net.inputs * count],
@@ -131,6 +137,8 @@ impl State {
         for (r, lane) in lanes.iter().enumerate() {
             state.load(lane, r);
         }
+        let any = |x: &[f32]| x.chunks_exact(count).map(|row| row.iter().any(|v| *v != 0.0)).collect();
+        (state.has_free, state.has_split) = (any(&state.free), any(&state.sign));
         state
     }
 
@@ -163,6 +171,55 @@ impl State {
             }
             self.beta[at] = lane.beta.get(index).copied().unwrap_or(0.0);
         }
+    }
+
+    /// The best bound of each lane; its variables go to `best` if `keep`.
+    fn climb(
+        &mut self,
+        net: &Net,
+        spec: &Spec,
+        region: Region<'_>,
+        lanes: &[Lane<'_>],
+        climb: Climb,
+        keep: bool,
+    ) -> Vec<f32> {
+        // Multipliers are measured in coefficients of the rows.
+        let scale = spec.weights.iter().fold(0.0f32, |s, w| s.max(w.abs()));
+        let mut best = vec![f32::NEG_INFINITY; lanes.len()];
+        let mut risen = vec![0.0f32; self.lanes];
+        for iteration in 0..=climb.iterations {
+            self.backward(net, spec, region, lanes);
+            for ((best, risen), value) in best.iter_mut().zip(&mut risen).zip(&self.value) {
+                *risen = if *value > *best { 1.0 } else { 0.0 };
+                *best = best.max(*value);
+            }
+            if keep {
+                self.keep(&risen);
+            }
+            if iteration == climb.iterations || best.iter().all(|b| *b > 0.0) {
+                break;
+            }
+            let rate = climb.decay.powi(iteration as i32);
+            self.ascend(net, iteration, rate * climb.alpha_rate, rate * climb.beta_rate * scale);
+        }
+        best
+    }
+
+    /// Keeps the variables of the lanes that have risen (1, else 0).
+    fn keep(&mut self, risen: &[f32]) {
+        let (alpha, beta) = (&self.alpha, &self.beta);
+        let [best_alpha, best_beta] = &mut self.best;
+        wide(|| {
+            take_risen(best_alpha, alpha, risen);
+            take_risen(best_beta, beta, risen);
+        });
+    }
+
+    /// Goes back to the variables that were kept.
+    fn restore(&mut self) {
+        let [alpha, beta] = &self.best;
+        self.alpha.copy_from_slice(alpha);
+        self.beta.copy_from_slice(beta);
     }
 
     /// The bounds of all lanes into `value`, their coefficients into `post`, their minimisers into `point`.
@@ -208,9 +265,12 @@ impl State {
         let correction = (1.0 - BETA_2.powi(step)).sqrt() / (1.0 - BETA_1.powi(step));
         for (k, layer) in net.hidden.iter().enumerate() {
             layer.forward.product(None, &x, count, &mut z);
-            let range = self.first[k] * count..self.first[k + 1] * count;
+            let neurons = self.first[k]..self.first[k + 1];
+            let range = neurons.start * count..neurons.end * count;
             let [m_alpha, v_alpha, m_beta, v_beta] = &mut self.moments;
             let layer_state = LayerState {
+                has_free: &self.has_free[neurons.clone()],
+                has_split: &self.has_split[neurons],
                 alpha: &mut self.alpha[range.clone()],
                 beta: &mut self.beta[range.clone()],
                 sign: &self.sign[range.clone()],
@@ -232,24 +292,37 @@ impl State {
         self.next = z;
     }
 
-    /// Copies a lane's state as the best so far.
-    fn keep(&self, net: &Net, lane: &Lane<'_>, r: usize, found: &mut Found) {
+    /// A lane's variables, after a pass with those that gave `bound`.
+    fn found(&self, net: &Net, lane: &Lane<'_>, r: usize, bound: f32) -> Found {
         let column = |x: &[f32]| x[r..].iter().step_by(self.lanes).copied().collect::<Vec<f32>>();
-        found.bound = self.value[r];
-        found.alpha = column(&self.alpha);
-        found.beta =
+        if bound == f32::NEG_INFINITY {
+            // Every pass overflowed.
+            return Found { bound, ..Found::default() };
+        }
+        let beta =
             lane.splits.iter().map(|(k, i, _)| self.beta[(self.first[*k] + i) * self.lanes + r]).collect();
-        found.point = column(&self.point);
-        found.point.truncate(net.inputs);
-        found.gaps.clear();
+        let mut point = column(&self.point);
+        point.truncate(net.inputs);
+        let mut gaps = Vec::with_capacity(net.neurons());
         for (k, interval) in lane.intervals.iter().enumerate() {
             for (i, (l, u)) in interval.lower.iter().zip(&interval.upper).enumerate() {
                 let at = (self.first[k] + i) * self.lanes + r;
                 let (a, alpha) = (self.post[at], self.alpha[at]);
                 let below = (-l * alpha).max(u * (1.0 - alpha));
                 let gap = LOWER_SHARE * a.max(0.0) * below - a.min(0.0) * self.upper_intercept[at];
-                found.gaps.push(self.free[at] * gap);
+                gaps.push(self.free[at] * gap);
             }
+        }
+        Found { bound, alpha: column(&self.alpha), beta, gaps, point }
+    }
+}
+
+/// Copies the lanes of `from` that `risen` marks, `[rows, lanes]` each.
+#[inline(always)]
+fn take_risen(to: &mut [f32], from: &[f32], risen: &[f32]) {
+    for (to, from) in to.chunks_exact_mut(risen.len()).zip(from.chunks_exact(risen.len())) {
+        for ((to, from), risen) in to.iter_mut().zip(from).zip(risen) {
+            *to = if *risen == 1.0 { *from } else { *to };
         }
     }
 }
@@ -289,6 +362,8 @@ fn relax(a: &mut [f32], value: &mut [f32], lines: Lines<'_>, bias: &[f32], lanes
 }
 
 struct LayerState<'a> {
+    has_free: &'a [bool],
+    has_split: &'a [bool],
     alpha: &'a mut [f32],
     beta: &'a mut [f32],
     sign: &'a [f32],
@@ -306,19 +381,29 @@ struct LayerState<'a> {
 #[inline(always)]
 fn layer_step(s: LayerState<'_>, z: &[f32], x: &mut [f32], bias: &[f32], lanes: usize, rates: (f32, f32)) {
     for (row, b) in bias.iter().enumerate() {
-        for at in row * lanes..(row + 1) * lanes {
+        let lanes = row * lanes..(row + 1) * lanes;
+        for at in lanes.clone() {
             let z = z[at] + b;
-            let a = s.post[at];
-            x[at] = if a >= 0.0 { s.alpha[at] * z } else { s.upper_slope[at] * z + s.upper_intercept[at] };
-            let g = s.free[at] * a.max(0.0) * z;
-            s.m_alpha[at] = BETA_1 * s.m_alpha[at] + (1.0 - BETA_1) * g;
-            s.v_alpha[at] = BETA_2 * s.v_alpha[at] + (1.0 - BETA_2) * g * g;
-            let step = s.free[at] * rates.0 * s.m_alpha[at] / (s.v_alpha[at].sqrt() + 1e-8);
-            s.alpha[at] = (s.alpha[at] + step).clamp(0.0, 1.0);
-            let g = -s.sign[at] * z;
-            s.m_beta[at] = BETA_1 * s.m_beta[at] + (1.0 - BETA_1) * g;
-            s.v_beta[at] = BETA_2 * s.v_beta[at] + (1.0 - BETA_2) * g * g;
-            s.beta[at] = (s.beta[at] + rates.1 * s.m_beta[at] / (s.v_beta[at].sqrt() + 1e-8)).max(0.0);
+            let below = s.alpha[at] * z;
+            x[at] = if s.post[at] >= 0.0 { below } else { s.upper_slope[at] * z + s.upper_intercept[at] };
+        }
+        if s.has_free[row] {
+            for at in lanes.clone() {
+                let g = s.free[at] * s.post[at].max(0.0) * (z[at] + b);
+                s.m_alpha[at] = BETA_1 * s.m_alpha[at] + (1.0 - BETA_1) * g;
+                s.v_alpha[at] = BETA_2 * s.v_alpha[at] + (1.0 - BETA_2) * g * g;
+                let step = s.free[at] * rates.0 * s.m_alpha[at] / (s.v_alpha[at].sqrt() + 1e-8);
+                s.alpha[at] = (s.alpha[at] + step).clamp(0.0, 1.0);
+            }
+        }
+        if s.has_split[row] {
+            for at in lanes {
+                let g = -s.sign[at] * (z[at] + b);
+                s.m_beta[at] = BETA_1 * s.m_beta[at] + (1.0 - BETA_1) * g;
+                s.v_beta[at] = BETA_2 * s.v_beta[at] + (1.0 - BETA_2) * g * g;
+                let step = rates.1 * s.m_beta[at] / (s.v_beta[at].sqrt() + 1e-8);
+                s.beta[at] = (s.beta[at] + step).max(0.0);
+            }
         }
     }
 }

@@ -10,7 +10,7 @@
 
 use super::exact::{self, Decided};
 use super::shared::{Domain, Hint, Shared, Tools};
-use crate::bounds::alpha_beta::{Climb, Found, Lane, optimise};
+use crate::bounds::alpha_beta::{Climb, Found, Lane, optimise, optimised_bounds};
 use crate::bounds::crown::{Bounds, Inherited, Mode, Region, bound_below};
 use crate::search::Leaf;
 use crate::search::tree::{Claim, Cut};
@@ -229,13 +229,13 @@ fn look_ahead(shared: &Shared<'_>, open: &[Bounded]) -> Vec<Option<usize>> {
             })
             .collect();
         let region = Region { lower: &lower, upper: &upper };
-        let found = optimise(&problem.parts.net, &problem.spec, region, &lanes, LOOK);
+        let found = optimised_bounds(&problem.parts.net, &problem.spec, region, &lanes, LOOK);
         let mut best = vec![f32::NEG_INFINITY; open.len()];
         for (look, halves) in looks.chunks_exact(2).zip(found.chunks_exact(2)) {
             let (look, from) = (&look[0], open[look[0].domain].claims[look[0].disjunct].bound);
             // What a half gains beyond 0 counts for nothing.
-            let gain = |f: &Found| (f.bound.min(0.0) - from).max(1e-6 * -from);
-            let score = gain(&halves[0]) * gain(&halves[1]);
+            let gain = |bound: f32| (bound.min(0.0) - from).max(1e-6 * -from);
+            let score = gain(halves[0]) * gain(halves[1]);
             if score > best[look.domain] {
                 (best[look.domain], chosen[look.domain]) = (score, Some(look.neuron));
             }

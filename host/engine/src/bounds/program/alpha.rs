@@ -130,6 +130,8 @@ pub(super) struct Ascent<'a, 'r> {
     pub(super) rows: Vec<Block>,
     /// Derivatives of the objective by the ends of each interval.
     by_ends: Vec<Vec<[f32; 2]>>,
+    /// Whether rows that are positive once count no more.
+    drop_proved: bool,
     notes: Option<&'a mut Notes>,
 }
 
@@ -218,7 +220,8 @@ impl<'a, 'r> Ascent<'a, 'r> {
         let all: Vec<u32> = (0..spec.bias.len() as u32).collect();
         let rows = all.chunks(LANES).map(|rows| block(net.output, rows, padded_lanes(rows.len()))).collect();
         let by_ends = known.intervals.iter().map(|i| vec![[0.0; 2]; i.lower.len()]).collect();
-        Self { job, spec, tightest: first.slots, known, best: first.rows, inner, rows, by_ends, notes: None }
+        let (tightest, best, drop_proved) = (first.slots, first.rows, climb.stop_when_positive);
+        Self { job, spec, tightest, known, best, inner, rows, by_ends, drop_proved, notes: None }
     }
 
     fn run(&mut self, climb: &Climb) -> Result<(), BoundError> {
@@ -325,10 +328,12 @@ impl<'a, 'r> Ascent<'a, 'r> {
             // Maxima and products: tighter operands are better, by how much is not asked.
             by_ends.fill(if seeds[slot] { [1.0, -1.0] } else { [0.0; 2] });
         }
-        let known = &self.known;
+        let (known, all) = (&self.known, !self.drop_proved);
         for block in &mut self.rows {
-            let used = block.starts.len();
-            block.weight.iter_mut().enumerate().for_each(|(r, w)| *w = f32::from(u8::from(r < used)));
+            block.weight.fill(0.0);
+            for (row, w) in block.starts.iter().zip(&mut block.weight) {
+                *w = f32::from(u8::from(all || self.best[*row as usize] <= 0.0));
+            }
         }
         share(self.job, &mut self.rows, |block, worker| {
             known.sweep(block.slot, &mut block.tape, &block.weight, adam, worker)

@@ -127,7 +127,8 @@ fn check(kind: Kind, seed: u64) -> usize {
     let (known, _) = job.intermediate(Region { lower: &lower, upper: &upper }.into()).unwrap();
     let fixed = known.intervals.clone();
     let first = Bounds { slots: fixed.clone(), rows: vec![f32::NEG_INFINITY; 3], ..Bounds::default() };
-    let mut ascent = Ascent::new(&job, known, &spec, first, &Climb::default());
+    let climb = Climb { stop_when_positive: false, ..Climb::default() };
+    let mut ascent = Ascent::new(&job, known, &spec, first, &climb);
     ascent.propagate().unwrap();
     // Alphas away from the ends and from one another; the first pass made the tapes.
     for block in ascent.inner.iter_mut().flatten().chain(&mut ascent.rows) {
