@@ -381,31 +381,39 @@ struct LayerState<'a> {
 #[inline(always)]
 fn layer_step(s: LayerState<'_>, z: &[f32], x: &mut [f32], bias: &[f32], lanes: usize, rates: (f32, f32)) {
     for (row, b) in bias.iter().enumerate() {
-        let lanes = row * lanes..(row + 1) * lanes;
-        for at in lanes.clone() {
-            let z = z[at] + b;
-            let below = s.alpha[at] * z;
-            x[at] = if s.post[at] >= 0.0 { below } else { s.upper_slope[at] * z + s.upper_intercept[at] };
+        let at = row * lanes;
+        let (z, x) = (&z[at..][..lanes], &mut x[at..][..lanes]);
+        let (post, alpha) = (&s.post[at..][..lanes], &mut s.alpha[at..][..lanes]);
+        let (slope, intercept) = (&s.upper_slope[at..][..lanes], &s.upper_intercept[at..][..lanes]);
+        for r in 0..lanes {
+            let z = z[r] + b;
+            x[r] = if post[r] >= 0.0 { alpha[r] * z } else { slope[r] * z + intercept[r] };
         }
         if s.has_free[row] {
-            for at in lanes.clone() {
-                let g = s.free[at] * s.post[at].max(0.0) * (z[at] + b);
-                s.m_alpha[at] = BETA_1 * s.m_alpha[at] + (1.0 - BETA_1) * g;
-                s.v_alpha[at] = BETA_2 * s.v_alpha[at] + (1.0 - BETA_2) * g * g;
-                let step = s.free[at] * rates.0 * s.m_alpha[at] / (s.v_alpha[at].sqrt() + 1e-8);
-                s.alpha[at] = (s.alpha[at] + step).clamp(0.0, 1.0);
+            let (free, m, v) =
+                (&s.free[at..][..lanes], &mut s.m_alpha[at..][..lanes], &mut s.v_alpha[at..][..lanes]);
+            for r in 0..lanes {
+                let step = adam(free[r] * post[r].max(0.0) * (z[r] + b), &mut m[r], &mut v[r]);
+                alpha[r] = (alpha[r] + free[r] * rates.0 * step).clamp(0.0, 1.0);
             }
         }
         if s.has_split[row] {
-            for at in lanes {
-                let g = -s.sign[at] * (z[at] + b);
-                s.m_beta[at] = BETA_1 * s.m_beta[at] + (1.0 - BETA_1) * g;
-                s.v_beta[at] = BETA_2 * s.v_beta[at] + (1.0 - BETA_2) * g * g;
-                let step = rates.1 * s.m_beta[at] / (s.v_beta[at].sqrt() + 1e-8);
-                s.beta[at] = (s.beta[at] + step).max(0.0);
+            let (sign, beta) = (&s.sign[at..][..lanes], &mut s.beta[at..][..lanes]);
+            let (m, v) = (&mut s.m_beta[at..][..lanes], &mut s.v_beta[at..][..lanes]);
+            for r in 0..lanes {
+                let step = adam(-sign[r] * (z[r] + b), &mut m[r], &mut v[r]);
+                beta[r] = (beta[r] + rates.1 * step).max(0.0);
             }
         }
     }
+}
+
+/// The direction of a step of rate 1, without bias corrections.
+#[inline(always)]
+fn adam(gradient: f32, m: &mut f32, v: &mut f32) -> f32 {
+    *m = BETA_1 * *m + (1.0 - BETA_1) * gradient;
+    *v = BETA_2 * *v + (1.0 - BETA_2) * gradient * gradient;
+    *m / (v.sqrt() + 1e-8)
 }
 
 const _: () = assert!(LANE_MULTIPLE > 0);
