@@ -3,7 +3,8 @@
 use super::super::{Factors, Rejection, up};
 use super::Split;
 use super::checker::{Rows, View};
-use super::interval::{bias_at, factors_of, rejection, source};
+use super::derive::side;
+use super::interval::{bias_at, factors_of, intersect, rejection, source};
 use super::kernel::{Kernel, Lines, Matrix};
 use super::layout::claims_per_element;
 use super::lines;
@@ -14,8 +15,12 @@ use crate::program::{Constants, Function, Groups, Operation, Slot, Step, Terms, 
 pub(super) trait Hints {
     /// Claimed slopes of a lane; empty for the adaptive rules.
     fn alpha(&self, lane: usize) -> &[u8];
-    /// The splits of the domain that lanes have multipliers for.
-    fn splits(&self) -> &[Split];
+    /// The splits of the domain that a lane has multipliers for.
+    fn splits(&self, lane: usize) -> &[Split];
+    /// Splits of a lane that its bounds do not know of yet.
+    fn cuts(&self, _: usize) -> &[Split] {
+        &[]
+    }
     /// Multiplier of a split, finite and not negative.
     fn beta(&self, lane: usize, split: usize) -> f64;
 }
@@ -132,25 +137,48 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
     /// `−s·β·(z − v)` for every split of an element of `slot`.
     fn multipliers(&mut self, slot: Slot) -> Result<(), Rejection> {
         let (hints, lanes, charge) = (self.hints, self.rows.lanes, self.charge());
-        for (i, split) in hints.splits().iter().enumerate().filter(|(_, s)| s.slot == slot) {
-            if (0..lanes).all(|lane| hints.beta(lane, i) == 0.0) {
-                continue;
-            }
-            self.rows.touch(&self.view, slot)?;
-            let (element, point) = (to_usize(split.element), f64::from(split.point));
-            let size = mass(self.view.interval(slot, element)?) + point.abs();
-            let at = self.rows.place(&self.view, slot).0 + element * lanes;
-            let a = self.rows.arena.get_mut(at..at + lanes).ok_or(Rejection::Shape)?;
-            let (value, deduct) = (self.rows.value.iter_mut(), self.rows.deduct.iter_mut());
-            for (lane, ((a, v), d)) in a.iter_mut().zip(value).zip(deduct).enumerate() {
+        for lane in 0..lanes {
+            for (i, split) in hints.splits(lane).iter().enumerate().filter(|(_, s)| s.slot == slot) {
                 let beta = hints.beta(lane, i);
+                if beta == 0.0 {
+                    continue;
+                }
+                let (element, point) = (to_usize(split.element), f64::from(split.point));
+                let size = mass(self.view.interval(slot, element)?) + point.abs();
                 let signed = if split.above { beta } else { -beta };
-                *a -= signed;
-                *v += signed * point;
-                *d += charge * (beta * size);
+                let a = self.rows.touch(&self.view, slot)?;
+                *a.get_mut(element * lanes + lane).ok_or(Rejection::Shape)? -= signed;
+                *self.rows.value.get_mut(lane).ok_or(Rejection::Shape)? += signed * point;
+                *self.rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? += charge * (beta * size);
             }
         }
         Ok(())
+    }
+
+    /// Marks in the index the elements of `slot` that the bounds of some lane have yet to be cut at; false if there are none.
+    fn mark_cuts(&mut self, slot: Slot) -> Result<bool, Rejection> {
+        let marks = self.rows.index.get_mut(..self.view.program.size(slot)).ok_or(Rejection::Shape)?;
+        let mut any = false;
+        for lane in 0..self.rows.lanes {
+            for split in self.hints.cuts(lane).iter().filter(|s| s.slot == slot) {
+                if !any {
+                    marks.fill(0);
+                    any = true;
+                }
+                *marks.get_mut(to_usize(split.element)).ok_or(Rejection::Shape)? = 1;
+            }
+        }
+        Ok(any)
+    }
+
+    /// The bounds of an element, cut at the splits of a lane.
+    fn cut_interval(&self, slot: Slot, element: usize, lane: usize) -> Result<Interval, Rejection> {
+        let (mut l, mut u) = self.view.interval(slot, element)?;
+        let here = |s: &&Split| s.slot == slot && to_usize(s.element) == element;
+        for split in self.hints.cuts(lane).iter().filter(here) {
+            intersect(&mut l, &mut u, side(split));
+        }
+        Ok((l, u))
     }
 
     /// Moves the rows that are not zero to the front, charges them, and multiplies by each map.
@@ -244,10 +272,19 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         *touched = 1;
         let (per_element, bytes) = (claims_per_element(function), view.layout.claims_at(index));
         let claimed = self.claimed(bytes);
+        let cut = self.mark_cuts(input)?;
         for element in 0..view.program.size(slot) {
             if !self.is_zero(slot, element)? {
-                let bytes = bytes + element * per_element;
-                self.relax(index, function, (input, element), claimed.then_some(bytes))?;
+                let bytes = claimed.then_some(bytes + element * per_element);
+                if cut && self.rows.index.get(element) == Some(&1) {
+                    for lane in 0..lanes {
+                        let interval = self.cut_interval(input, element, lane)?;
+                        self.relax(index, function, (element, interval), lane..lane + 1, bytes)?;
+                    }
+                } else {
+                    let interval = view.interval(input, element)?;
+                    self.relax(index, function, (element, interval), 0..lanes, bytes)?;
+                }
             }
             if in_place {
                 continue;
@@ -263,20 +300,21 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         Ok(())
     }
 
-    /// Coefficients on `f(z)` of one element become, in place, coefficients on `z`.
+    /// Coefficients on `f(z)` of one element, in the lanes of a range, become coefficients on `z`, in place.
     fn relax(
         &mut self,
         index: usize,
         function: Function,
-        (input, element): (Slot, usize),
+        (element, interval): (usize, Interval),
+        range: core::ops::Range<usize>,
         claims: Option<usize>,
     ) -> Result<(), Rejection> {
         let (slot, charge) = (Slot(index + 1), self.charge());
-        let interval = self.view.interval(input, element)?;
         if let Some(kink) = lines::kink(function, interval, charge) {
-            self.rows.free.fill(lines::free_slope(&kink, None));
+            let free = self.rows.free.get_mut(range.clone()).ok_or(Rejection::Shape)?;
+            free.fill(lines::free_slope(&kink, None));
             if let Some(at) = claims {
-                for lane in 0..self.rows.lanes {
+                for lane in range.clone() {
                     if let (Some([share]), Some(free)) =
                         (self.claim::<1>(lane, at), self.rows.free.get_mut(lane))
                     {
@@ -284,16 +322,16 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
                     }
                 }
             }
-            let lanes = self.rows.lanes;
-            let at = self.rows.place(&self.view, slot).0 + element * lanes;
-            let a = self.rows.arena.get_mut(at..at + lanes).ok_or(Rejection::Shape)?;
-            self.kernel.kink(a, self.rows.free, self.rows.deduct, kink);
+            let at = self.rows.place(&self.view, slot).0 + element * self.rows.lanes;
+            let a = self.rows.arena.get_mut(at + range.start..at + range.end).ok_or(Rejection::Shape)?;
+            let free = self.rows.free.get(range.clone()).ok_or(Rejection::Shape)?;
+            let deduct = self.rows.deduct.get_mut(range).ok_or(Rejection::Shape)?;
+            self.kernel.kink(a, free, deduct, kink);
             return Ok(());
         }
         let size = mass(interval);
         if let Some(line) = lines::straight(function, interval) {
-            let lanes = 0..self.rows.lanes;
-            return self.follow((slot, element), lanes, line, size);
+            return self.follow((slot, element), range, line, size);
         }
         let at = self.view.layout.lines_at(index) + element * lines::KEPT;
         let kept = self.view.lines.get(at..at + lines::KEPT).ok_or(Rejection::Shape)?;
@@ -303,11 +341,10 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let shared = Lines { lower_slope, lower_intercept, upper_slope, upper_intercept };
         let exact = lower_slope == upper_slope && lower_intercept == upper_intercept;
         let Some(at) = claims.filter(|_| !exact) else {
-            let lanes = 0..self.rows.lanes;
-            return self.follow((slot, element), lanes, shared, size);
+            return self.follow((slot, element), range, shared, size);
         };
         let first = self.rows.place(&self.view, slot).0 + element * self.rows.lanes;
-        for lane in 0..self.rows.lanes {
+        for lane in range {
             let a = *self.rows.arena.get(first + lane).ok_or(Rejection::Shape)?;
             if a == 0.0 {
                 continue;
@@ -351,6 +388,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let charge = self.charge();
         let error = |slope: f64, intercept: f64| charge * (intercept.abs() + slope.abs() * size);
         let errors = [error(lower_slope, lower_intercept), error(upper_slope, upper_intercept)];
+        let same = lower_slope == upper_slope && lower_intercept == upper_intercept;
         let lanes = self.rows.lanes;
         let at = self.rows.place(&self.view, slot).0 + element * lanes;
         let a = self
@@ -361,7 +399,12 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             .ok_or(Rejection::Shape)?;
         let value = self.rows.value.get_mut(range.clone()).ok_or(Rejection::Shape)?;
         let deduct = self.rows.deduct.get_mut(range.clone()).ok_or(Rejection::Shape)?;
-        if lower_slope == 1.0 && upper_slope == 1.0 && lower_intercept == 0.0 && upper_intercept == 0.0 {
+        if same && lower_slope == 0.0 && lower_intercept == 0.0 {
+            // The result is 0: its coefficient is dropped, and nothing is charged.
+            a.fill(0.0);
+            return Ok(());
+        }
+        if same && lower_slope == 1.0 && lower_intercept == 0.0 {
             self.kernel.pass(a, value, deduct, 0.0, errors[0]);
             return Ok(());
         }

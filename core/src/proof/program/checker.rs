@@ -103,9 +103,9 @@ pub(super) struct Rows<'m> {
     pub deduct: &'m mut [f64],
     /// One number for each lane.
     pub free: &'m mut [f64],
-    /// Rows of a matrix that are not zero.
+    /// Rows of a matrix that are not zero; or marks of a slot's elements.
     pub index: &'m mut [u32],
-    /// What each lane bounds, then where its slopes begin.
+    /// Three lists over the lanes: in a lemma, what each bounds and where its slopes begin; for leaves, see there.
     pub starts: &'m mut [u32],
     /// Which slots have coefficients: 0 or 1.
     pub touched: &'m mut [u32],
@@ -197,7 +197,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             deduct,
             free,
             index: take(&mut index, width)?,
-            starts: take(&mut index, 2 * lanes)?,
+            starts: take(&mut index, 3 * lanes)?,
             touched: take(&mut index, program.slots())?,
             lanes,
             most: lanes,

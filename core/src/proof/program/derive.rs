@@ -6,7 +6,7 @@ use super::checker::{Bounds, Checker, Fingerprint, Rows, State, View};
 use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
 use super::lines::{self, undecided};
-use super::planes::mass;
+use super::planes::{Interval, mass};
 use super::{Kernel, Split};
 use crate::program::{Operation, Program, Slot, to_usize};
 
@@ -79,7 +79,7 @@ impl Hints for Starts<'_> {
             _ => &[],
         }
     }
-    fn splits(&self) -> &[Split] {
+    fn splits(&self, _: usize) -> &[Split] {
         &[]
     }
     fn beta(&self, _: usize, _: usize) -> f64 {
@@ -99,11 +99,15 @@ pub(super) fn cut(
         let (Some(l), Some(u)) = (lower.get_mut(element), upper.get_mut(element)) else {
             return Err(Rejection::Split { at: 0 });
         };
-        let point = f64::from(split.point);
-        let also = if split.above { (point, f64::INFINITY) } else { (f64::NEG_INFINITY, point) };
-        intersect(l, u, also);
+        intersect(l, u, side(split));
     }
     Ok(())
+}
+
+/// What a split says of its value.
+pub(super) fn side(split: &Split) -> Interval {
+    let point = f64::from(split.point);
+    if split.above { (point, f64::INFINITY) } else { (f64::NEG_INFINITY, point) }
 }
 
 /// Whether any interval is empty, which only splits up to `slot` explain; all must be finite.

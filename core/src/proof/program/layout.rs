@@ -157,7 +157,7 @@ impl<'m> Layout<'m> {
     }
     /// Elements of `u32` memory that [`super::Memory`] needs.
     pub fn index_len(&self, lanes: usize) -> usize {
-        self.width.saturating_add(lanes.saturating_mul(2)).saturating_add(self.arena.len())
+        self.width.saturating_add(lanes.saturating_mul(3)).saturating_add(self.arena.len())
     }
     /// Claim bytes of a row that starts at `slot`: those of all steps before it.
     pub fn claims_len(&self, slot: Slot) -> usize {

@@ -27,8 +27,8 @@ impl Hints for Claimed<'_> {
     fn alpha(&self, lane: usize) -> &[u8] {
         self.claims.get(lane).map_or(&[], |c| c.alpha)
     }
-    fn splits(&self) -> &[Split] {
-        self.splits
+    fn splits(&self, lane: usize) -> &[Split] {
+        if lane < self.claims.len() { self.splits } else { &[] }
     }
     fn beta(&self, lane: usize, split: usize) -> f64 {
         self.claims.get(lane).map_or(0.0, |c| c.beta_at(split))
@@ -36,7 +36,7 @@ impl Hints for Claimed<'_> {
 }
 
 impl Claim<'_> {
-    fn beta_at(&self, split: usize) -> f64 {
+    pub(super) fn beta_at(&self, split: usize) -> f64 {
         match self.beta.get(4 * split..4 * split + 4) {
             Some(&[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
             _ => 0.0,
@@ -44,7 +44,7 @@ impl Claim<'_> {
     }
 
     /// The row that is to fail: `None` for the row 0 > 0.
-    fn row<'p>(&self, disjunct: &'p [Row<'p>]) -> Result<Option<&'p Row<'p>>, Rejection> {
+    pub(super) fn row<'p>(&self, disjunct: &'p [Row<'p>]) -> Result<Option<&'p Row<'p>>, Rejection> {
         if self.row == NO_INPUT {
             return Ok(None);
         }
@@ -70,9 +70,25 @@ impl<K: Kernel> Checker<'_, K> {
         claims: &[Claim<'_>],
         margins: &mut [f64],
     ) -> Result<Outcome, Rejection> {
+        self.check_part(bounds, (region, splits), 0..self.problem.disjuncts.len(), claims, margins)
+    }
+
+    /// As [`Self::check_leaf`] for some of the disjuncts: those that the rest of a proof does not refute on this box.
+    ///
+    /// # Errors
+    /// [`Rejection`].
+    pub fn check_part(
+        &mut self,
+        bounds: &Bounds<'_>,
+        (region, splits): ((&[f64], &[f64]), &[Split]),
+        disjuncts: core::ops::Range<usize>,
+        claims: &[Claim<'_>],
+        margins: &mut [f64],
+    ) -> Result<Outcome, Rejection> {
         margins.fill(f64::NAN);
+        let disjuncts = self.problem.disjuncts.get(disjuncts).ok_or(Rejection::Shape)?;
         self.check_domain(region, splits)?;
-        self.check_claims(splits, claims)?;
+        self.check_claims(splits, disjuncts, claims)?;
         if margins.len() != claims.len() {
             return Err(Rejection::Shape);
         }
@@ -87,15 +103,26 @@ impl<K: Kernel> Checker<'_, K> {
             if !self.cut_bounds(bounds, splits)? {
                 return Ok(Outcome::Empty);
             }
-            match self.refute(bounds, splits, claims, margins) {
+            match self.refute(bounds, splits, (disjuncts, claims), margins) {
                 Err(Rejection::NotProved { .. }) if !splits.is_empty() => {}
                 answer => return answer,
             }
         }
+        self.refute_anew(bounds, (region, splits), (disjuncts, claims), margins)
+    }
+
+    /// Refutes with the leaf's own intervals.
+    pub(super) fn refute_anew(
+        &mut self,
+        bounds: &Bounds<'_>,
+        (region, splits): ((&[f64], &[f64]), &[Split]),
+        claimed: (&[&[Row<'_>]], &[Claim<'_>]),
+        margins: &mut [f64],
+    ) -> Result<Outcome, Rejection> {
         if !self.leaf_bounds(bounds, region, splits)? {
             return Ok(Outcome::Empty);
         }
-        self.refute(bounds, splits, claims, margins)
+        self.refute(bounds, splits, claimed, margins)
     }
 
     /// Propagates the claimed rows with the bounds of the leaf.
@@ -103,14 +130,14 @@ impl<K: Kernel> Checker<'_, K> {
         &mut self,
         bounds: &Bounds<'_>,
         splits: &[Split],
-        claims: &[Claim<'_>],
+        (disjuncts, claims): (&[&[Row<'_>]], &[Claim<'_>]),
         margins: &mut [f64],
     ) -> Result<Outcome, Rejection> {
         let State::Derived { mass, .. } = bounds.state else { return Err(Rejection::Shape) };
         let problem = self.problem;
         let most = self.rows.most;
         let mut refused = None;
-        let blocks = claims.chunks(most).zip(problem.disjuncts.chunks(most)).zip(margins.chunks_mut(most));
+        let blocks = claims.chunks(most).zip(disjuncts.chunks(most)).zip(margins.chunks_mut(most));
         for (block, ((claims, disjuncts), margins)) in blocks.enumerate() {
             let view = View {
                 program: &problem.program,
@@ -179,12 +206,17 @@ impl<K: Kernel> Checker<'_, K> {
         Ok(())
     }
 
-    fn check_claims(&self, splits: &[Split], claims: &[Claim<'_>]) -> Result<(), Rejection> {
-        if claims.len() != self.problem.disjuncts.len() {
+    pub(super) fn check_claims(
+        &self,
+        splits: &[Split],
+        disjuncts: &[&[Row<'_>]],
+        claims: &[Claim<'_>],
+    ) -> Result<(), Rejection> {
+        if claims.len() != disjuncts.len() {
             return Err(Rejection::Shape);
         }
         let alpha = self.layout.claims_len(self.problem.program.output());
-        for (claim, disjunct) in claims.iter().zip(self.problem.disjuncts) {
+        for (claim, disjunct) in claims.iter().zip(disjuncts) {
             claim.row(disjunct)?;
             let lengths = (claim.alpha.is_empty() || claim.alpha.len() == alpha)
                 && (claim.beta.is_empty() || claim.beta.len() == 4 * splits.len());
@@ -257,19 +289,31 @@ fn load(
     claims: &[Claim<'_>],
     disjuncts: &[&[Row<'_>]],
 ) -> Result<(), Rejection> {
-    let lanes = rows.lanes;
     let slots = [problem.program.output(), Slot::INPUT];
     for slot in slots {
         for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
-            let Some(row) = claim.row(disjunct)? else { continue };
-            let coefficients = if slot == Slot::INPUT { row.input } else { row.output };
-            if coefficients.is_empty() {
-                continue;
+            if let Some(row) = claim.row(disjunct)? {
+                start(rows, view, (slot, lane), row)?;
             }
-            let a = rows.touch(view, slot)?;
-            let places = a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
-            places.zip(coefficients).for_each(|(a, c)| *a += *c);
         }
     }
+    Ok(())
+}
+
+/// Adds a row's coefficients on the outputs, or on the input, to a lane.
+pub(super) fn start(
+    rows: &mut super::checker::Rows<'_>,
+    view: &View<'_>,
+    (slot, lane): (Slot, usize),
+    row: &Row<'_>,
+) -> Result<(), Rejection> {
+    let coefficients = if slot == Slot::INPUT { row.input } else { row.output };
+    if coefficients.is_empty() {
+        return Ok(());
+    }
+    let lanes = rows.lanes;
+    let a = rows.touch(view, slot)?;
+    let places = a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
+    places.zip(coefficients).for_each(|(a, c)| *a += *c);
     Ok(())
 }

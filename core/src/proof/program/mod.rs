@@ -84,6 +84,7 @@ mod interval;
 mod kernel;
 mod layout;
 mod leaf;
+mod leaves;
 mod lines;
 mod planes;
 mod tree;
@@ -93,6 +94,7 @@ pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
 pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, lanes};
 pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;
+pub use leaves::Leaf;
 pub use lines::slope_range;
 pub use tree::{Frame, LeafBytes, Lemma, TreeMemory, Visitor, walk};
 

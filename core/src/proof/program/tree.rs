@@ -6,10 +6,12 @@
 //! | --- | --- | --- |
 //! | 17 | coordinate `u32`, value `f64` | input split: the subtree with `x ≤ value`, then the one with `x ≥ value` |
 //! | 18 | slot `u32`, element `u32`, point `f32` | split of a computed value: the subtree with `z ≥ point`, then the one with `z ≤ point` |
-//! | 19 | per disjunct: row `u16`, flags `u8`, α bytes if flag 1, β if flag 2 (one `f32` per split of byte 18 above) | leaf |
+//! | 19 | per disjunct open here: row `u16`, flags `u8`, α bytes if flag 1, β if flag 2 (one `f32` per split of byte 18 above) | leaf |
 //! | 20 | lemma, below | the subtree in which leaves inherit bounds derived here |
+//! | 21 | index `u16` | split of the disjuncts open here: the subtree for those before the index, then the one for the others |
 //!
-//! The closed halves overlap in the cut, so the leaves cover the box. Every leaf lies below a lemma and inherits from the nearest.
+//! The closed halves overlap in the cut, so the leaves cover the box; at first all disjuncts are open, and each stays so in exactly
+//! one subtree of a split, so for each disjunct the leaves that refute it cover the box. Every leaf lies below a lemma and inherits from the nearest.
 //!
 //! A lemma says which rows tighten intervals (see [`super::Slopes`]): default `u8` (0: no rows, 1: rows with adaptive slopes), count
 //! `u16`, then as many entries, slots ascending: slot `u32`, mode `u8`, and by mode, with `L` the slot's [`Layout::claims_len`]:
@@ -39,6 +41,7 @@ enum FrameKind {
     Input { coordinate: usize, value: f64, kept: f64 },
     Value,
     Lemma,
+    Disjuncts { at: usize, kept: usize },
 }
 
 impl Frame {
@@ -80,30 +83,34 @@ pub struct LeafBytes<'p> {
     bytes: &'p [u8],
     alpha: usize,
     splits: usize,
+    /// The disjuncts open at the leaf: the first, and how many.
+    open: (usize, usize),
 }
 
 impl<'p> LeafBytes<'p> {
-    /// Parses the claims into `claims` (`[disjuncts]`).
+    /// The disjuncts that the leaf refutes, one claim each.
+    pub fn disjuncts(&self) -> core::ops::Range<usize> {
+        self.open.0..self.open.0 + self.open.1
+    }
+
+    /// Parses the claims into the front of `claims`, at least as many as [`Self::disjuncts`]; returns that part.
     ///
     /// # Errors
-    /// [`Rejection::Length`] if the bytes end early.
-    pub fn parse(&self, claims: &mut [Claim<'p>]) -> Result<(), Rejection> {
-        self.parse_with(claims.len(), |i, claim| {
+    /// [`Rejection::Length`] if the bytes end early, [`Rejection::Shape`] if `claims` do.
+    pub fn parse<'c>(&self, claims: &'c mut [Claim<'p>]) -> Result<&'c [Claim<'p>], Rejection> {
+        let claims = claims.get_mut(..self.open.1).ok_or(Rejection::Shape)?;
+        self.parse_with(|i, claim| {
             if let Some(slot) = claims.get_mut(i) {
                 *slot = claim;
             }
-        })
-        .map(|_| ())
+        })?;
+        Ok(claims)
     }
 
-    /// Calls `found` for each of `disjuncts` claims; returns the length of their bytes.
-    fn parse_with(
-        &self,
-        disjuncts: usize,
-        mut found: impl FnMut(usize, Claim<'p>),
-    ) -> Result<usize, Rejection> {
+    /// Calls `found` for each claim; returns the length of their bytes.
+    fn parse_with(&self, mut found: impl FnMut(usize, Claim<'p>)) -> Result<usize, Rejection> {
         let mut reader = Reader { bytes: self.bytes, at: 0 };
-        for i in 0..disjuncts {
+        for i in 0..self.open.1 {
             let (row, flags) = (reader.u16()?, reader.u8()?);
             if flags > 3 {
                 return Err(Rejection::Claim);
@@ -277,6 +284,8 @@ struct Walk<'w> {
     depth: usize,
     fixed: usize,
     levels: usize,
+    /// The disjuncts that are open: from the first to before the second.
+    open: (usize, usize),
 }
 
 /// Walks the proof `bytes`, telling `visitor` of each lemma and leaf.
@@ -296,7 +305,8 @@ pub fn walk<'p>(
 ) -> Result<Stats, Rejection> {
     let program = &problem.program;
     let alpha = layout.claims_len(program.output());
-    let mut walk = Walk { lower, upper, frames, splits, depth: 0, fixed: 0, levels: 0 };
+    let open = (0, problem.disjuncts.len());
+    let mut walk = Walk { lower, upper, frames, splits, depth: 0, fixed: 0, levels: 0, open };
     let mut reader = Reader { bytes, at: 0 };
     let mut stats = Stats::default();
     loop {
@@ -321,8 +331,9 @@ pub fn walk<'p>(
             19 => {
                 let level = walk.levels.checked_sub(1).ok_or(Rejection::Step { at })?;
                 let rest = bytes.get(reader.at..).ok_or(Rejection::Length)?;
-                let view = LeafBytes { bytes: rest, alpha, splits: walk.fixed };
-                let length = view.parse_with(problem.disjuncts.len(), |_, _| {})?;
+                let open = (walk.open.0, walk.open.1 - walk.open.0);
+                let view = LeafBytes { bytes: rest, alpha, splits: walk.fixed, open };
+                let length = view.parse_with(|_, _| {})?;
                 let view = LeafBytes { bytes: reader.take(length)?, ..view };
                 visitor.leaf(level, (walk.lower, walk.upper), walk.path()?, view)?;
                 stats.leaves += 1;
@@ -339,6 +350,7 @@ pub fn walk<'p>(
                 walk.push(FrameKind::Lemma)?;
                 walk.levels += 1;
             }
+            21 => walk.split_disjuncts(at, usize::from(reader.u16()?))?,
             _ => return Err(Rejection::Step { at }),
         }
     }
@@ -367,6 +379,17 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Both parts have at least one disjunct, so that a path has fewer such splits than there are disjuncts.
+    fn split_disjuncts(&mut self, offset: usize, at: usize) -> Result<(), Rejection> {
+        let (first, end) = self.open;
+        if !(first < at && at < end) {
+            return Err(Rejection::Split { at: offset });
+        }
+        self.push(FrameKind::Disjuncts { at, kept: end })?;
+        self.open.1 = at;
+        Ok(())
+    }
+
     /// Goes up to the nearest split whose second half is open, and into that; false at the top.
     fn up(&mut self) -> Result<bool, Rejection> {
         while let Some(above) = self.depth.checked_sub(1) {
@@ -375,6 +398,17 @@ impl Walk<'_> {
             frame.second = true;
             match &mut frame.kind {
                 FrameKind::Lemma => self.levels = self.levels.checked_sub(1).ok_or(Rejection::Shape)?,
+                FrameKind::Disjuncts { at, kept } => {
+                    // At first `kept` is the end above, then the begin.
+                    if finished {
+                        self.open.0 = *kept;
+                    } else {
+                        self.open.1 = *kept;
+                        *kept = self.open.0;
+                        self.open.0 = *at;
+                        return Ok(true);
+                    }
+                }
                 FrameKind::Value => {
                     let last = self.fixed.checked_sub(1).ok_or(Rejection::Shape)?;
                     if finished {
@@ -416,7 +450,7 @@ pub struct TreeMemory<'m, 'b, 'p> {
     pub levels: &'m mut [Bounds<'b>],
     /// `[disjuncts]`.
     pub claims: &'m mut [Claim<'p>],
-    /// `[disjuncts]`: the margins of the last leaf.
+    /// `[disjuncts]`: in front, the margins of the last leaf.
     pub margins: &'m mut [f64],
 }
 
@@ -448,9 +482,10 @@ impl<'p, K: Kernel> Visitor<'p> for Check<'_, '_, '_, 'p, K> {
         splits: &[Split],
         leaf: LeafBytes<'p>,
     ) -> Result<(), Rejection> {
-        leaf.parse(self.claims)?;
+        let (disjuncts, claims) = (leaf.disjuncts(), leaf.parse(self.claims)?);
         let bounds = self.levels.get(level).ok_or(Rejection::Depth)?;
-        match self.checker.check_leaf(bounds, region, splits, self.claims, self.margins)? {
+        let margins = self.margins.get_mut(..claims.len()).ok_or(Rejection::Shape)?;
+        match self.checker.check_part(bounds, (region, splits), disjuncts, claims, margins)? {
             Outcome::Refuted | Outcome::Empty => Ok(()),
         }
     }

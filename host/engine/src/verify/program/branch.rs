@@ -77,7 +77,7 @@ fn cut(program: &Program, intervals: &[Interval], slot: usize, element: u32) -> 
 /// Whether a cut still divides its value's interval.
 pub fn divides(cut: Cut, intervals: &[Interval]) -> bool {
     match cut {
-        Cut::Input { .. } => true,
+        Cut::Input { .. } | Cut::Disjuncts { .. } => true,
         Cut::Value { slot, element, point } => intervals.get(slot as usize).is_some_and(|i| {
             let at = element as usize;
             i.lower.get(at).is_some_and(|l| *l < point) && i.upper.get(at).is_some_and(|u| point < *u)

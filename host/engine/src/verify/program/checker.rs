@@ -5,18 +5,22 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 
 use super::tree::{LeafClaim, LemmaBytes};
+use super::worker::Answer;
 use crate::bounds::program::{Interval, Stop};
 use crate::device::ProgramKernel;
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, LeafBytes, Lemma, Memory, Problem, Row, Slopes,
-    Split, Start, TreeMemory, Visitor, walk,
+    Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, Leaf, LeafBytes, Lemma, Memory, Problem, Row,
+    Slopes, Split, Start, TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 use certus_kernels::LANE_MULTIPLE;
 
 /// Rows of a lemma bounded together by the checker.
 const LANES: usize = 64;
+
+/// Rows of leaves bounded together, at least.
+const LEAF_LANES: usize = 32;
 
 /// A box, `[inputs]` each.
 pub type Box64<'a> = (&'a [f64], &'a [f64]);
@@ -79,7 +83,7 @@ pub struct Desktop {
 pub struct Referee<'a> {
     /// With many lanes, for the rows of lemmas.
     lemmas: Checker<'a, ProgramKernel>,
-    /// With as many lanes as there are disjuncts.
+    /// For leaves of many domains, or of many disjuncts.
     leaves: Checker<'a, ProgramKernel>,
     layout: &'a Layout<'a>,
     slots: usize,
@@ -94,7 +98,7 @@ impl<'a> Referee<'a> {
     /// [`Rejection::Unsupported`] if the checker does not take the problem.
     pub fn new(desk: &'a Desk<'a>, memory: &'a mut Desktop) -> Result<Self, Rejection> {
         let disjuncts = desk.problem.disjuncts.len();
-        let few = disjuncts.next_multiple_of(LANE_MULTIPLE).clamp(LANE_MULTIPLE, LANES);
+        let few = disjuncts.next_multiple_of(LANE_MULTIPLE).clamp(LEAF_LANES, LANES);
         let [wide, narrow] = &mut memory.floats;
         let [wide_index, narrow_index] = &mut memory.index;
         let checker = |floats: &'a mut Vec<f64>, index: &'a mut Vec<u32>, lanes: usize| {
@@ -148,10 +152,8 @@ impl<'a> Referee<'a> {
         claims: &[LeafClaim],
         stop: Stop<'_>,
     ) -> Result<(), Rejection> {
-        let betas: Vec<Vec<u8>> =
-            claims.iter().map(|c| c.beta.iter().flat_map(|b| b.to_le_bytes()).collect()).collect();
-        let claims: Vec<Claim<'_>> =
-            claims.iter().zip(&betas).map(|(c, beta)| Claim { row: c.row, alpha: &c.alpha, beta }).collect();
+        let betas = beta_bytes(claims);
+        let claims = with_bytes(claims, &betas);
         let Some(lemma) = lemma else {
             let bounds = above.ok_or(Rejection::Shape)?;
             return self.leaves.check_leaf(bounds, region, splits, &claims, &mut self.margins).map(|_| ());
@@ -165,10 +167,51 @@ impl<'a> Referee<'a> {
         self.leaves.check_leaf(&bounds, region, splits, &claims, &mut self.margins).map(|_| ())
     }
 
-    /// Margins of the disjuncts in the leaf last asked about; NaN where none was computed.
-    pub fn margins(&self) -> &[f64] {
-        &self.margins
+    /// Asks about several leaves (place, first disjunct, claims) that inherit from the same bounds.
+    pub fn accept_many(
+        &mut self,
+        above: &Bounds<'_>,
+        leaves: &[((Box64<'_>, &[Split]), usize, &[LeafClaim])],
+    ) -> Vec<Answer> {
+        let betas: Vec<Vec<Vec<u8>>> = leaves.iter().map(|(.., claims)| beta_bytes(claims)).collect();
+        let claims: Vec<Vec<Claim<'_>>> =
+            leaves.iter().zip(&betas).map(|((.., claims), betas)| with_bytes(claims, betas)).collect();
+        let inside =
+            |leaf: usize| above.slot(self.layout, Slot::INPUT).is_some_and(|b| b == leaves[leaf].0.0);
+        let (together, alone): (Vec<usize>, Vec<usize>) = (0..leaves.len()).partition(|leaf| inside(*leaf));
+        let mut answers: Vec<Answer> =
+            claims.iter().map(|c| Answer { accepted: false, margins: vec![f64::NAN; c.len()] }).collect();
+        let shared: Vec<Leaf<'_>> = together
+            .iter()
+            .map(|i| Leaf { splits: leaves[*i].0.1, first: leaves[*i].1, claims: &claims[*i] })
+            .collect();
+        let mut margins = vec![f64::NAN; shared.iter().map(|l| l.claims.len()).sum()];
+        let mut outcomes = vec![Err(Rejection::Shape); shared.len()];
+        if self.leaves.check_leaves(above, &shared, &mut margins, &mut outcomes).is_ok() {
+            let mut rest = margins.as_slice();
+            for (i, outcome) in together.iter().zip(&outcomes) {
+                let (own, others) = rest.split_at(claims[*i].len());
+                answers[*i] = Answer { accepted: outcome.is_ok(), margins: own.to_vec() };
+                rest = others;
+            }
+        }
+        for i in alone {
+            let ((region, splits), first, _) = leaves[i];
+            let part = first..first + claims[i].len();
+            let Answer { accepted, margins } = &mut answers[i];
+            *accepted = self.leaves.check_part(above, (region, splits), part, &claims[i], margins).is_ok();
+        }
+        answers
     }
+}
+
+/// The multipliers of claims as a proof has them.
+fn beta_bytes(claims: &[LeafClaim]) -> Vec<Vec<u8>> {
+    claims.iter().map(|c| c.beta.iter().flat_map(|b| b.to_le_bytes()).collect()).collect()
+}
+
+fn with_bytes<'c>(claims: &'c [LeafClaim], betas: &'c [Vec<u8>]) -> Vec<Claim<'c>> {
+    claims.iter().zip(betas).map(|(c, beta)| Claim { row: c.row, alpha: &c.alpha, beta }).collect()
 }
 
 fn derive(
@@ -212,21 +255,23 @@ pub const DEPTH: usize = 4096;
 const NO_SPLIT: Split = Split { slot: Slot(1), element: 0, point: 0.0, above: false };
 
 /// A fingerprint under two secret keys.
-type Fingerprint = (u64, u64);
+pub type Fingerprint = (u64, u64);
 
-/// The leaves that were accepted, by fingerprints of box, splits, lemmas above and claims.
+/// The leaves that were accepted, by fingerprints of box, splits, lemmas above, disjuncts and claims.
 pub struct Accepted {
     keys: [RandomState; 2],
+    /// The box of the root.
+    root: (Vec<f64>, Vec<f64>),
     seen: Mutex<HashSet<Fingerprint>>,
 }
 
-impl Default for Accepted {
-    fn default() -> Self {
-        Self { keys: [RandomState::new(), RandomState::new()], seen: Mutex::default() }
-    }
-}
-
 impl Accepted {
+    /// None yet, below the root's box.
+    pub fn new((lower, upper): Box64<'_>) -> Self {
+        let keys = [RandomState::new(), RandomState::new()];
+        Self { keys, root: (lower.to_vec(), upper.to_vec()), seen: Mutex::default() }
+    }
+
     fn of(&self, content: impl std::hash::Hash) -> Fingerprint {
         (self.keys[0].hash_one(&content), self.keys[1].hash_one(&content))
     }
@@ -238,29 +283,46 @@ impl Accepted {
         domain: (Box64<'_>, &[Split]),
         bytes: &[u8],
     ) -> Fingerprint {
-        self.of((above, place(domain), bytes))
+        self.of((above, self.place(domain), bytes))
     }
 
-    fn leaf(&self, lemma: Fingerprint, domain: (Box64<'_>, &[Split]), claims: &[LeafClaim]) -> Fingerprint {
+    fn leaf(
+        &self,
+        lemma: Fingerprint,
+        domain: (Box64<'_>, &[Split]),
+        first: usize,
+        claims: &[LeafClaim],
+    ) -> Fingerprint {
         let claims: Vec<_> = claims
             .iter()
             .map(|c| (c.row, &*c.alpha, c.beta.iter().map(|b| b.to_bits()).collect::<Vec<_>>()))
             .collect();
-        self.of((lemma, place(domain), claims))
+        self.of((lemma, self.place(domain), first, claims))
     }
 
-    /// Remembers an accepted leaf and the lemma that it inherits from.
-    pub fn insert(&self, lemma: Fingerprint, domain: (Box64<'_>, &[Split]), claims: &[LeafClaim]) {
-        let fingerprint = self.leaf(lemma, domain, claims);
+    /// Remembers an accepted leaf, the lemma that it inherits from and the first of the disjuncts that it refutes.
+    pub fn insert(
+        &self,
+        lemma: Fingerprint,
+        domain: (Box64<'_>, &[Split]),
+        first: usize,
+        claims: &[LeafClaim],
+    ) {
+        let fingerprint = self.leaf(lemma, domain, first, claims);
         self.seen.lock().expect("no worker panics while it holds the set").insert(fingerprint);
     }
-}
 
-/// A box and splits, as bits.
-fn place(((lower, upper), splits): (Box64<'_>, &[Split])) -> impl std::hash::Hash {
-    let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
-    let splits: Vec<_> = splits.iter().map(|s| (s.slot.0, s.element, s.point.to_bits(), s.above)).collect();
-    (bits(lower), bits(upper), splits)
+    /// A box, by where it differs from the root's, and splits, as bits.
+    fn place(&self, ((lower, upper), splits): (Box64<'_>, &[Split])) -> impl std::hash::Hash {
+        let bits = |x: &[f64], root: &[f64]| {
+            let both = x.iter().map(|x| x.to_bits()).zip(root.iter().map(|x| x.to_bits())).enumerate();
+            let changed: Vec<_> = both.filter(|(_, (x, root))| x != root).map(|(j, (x, _))| (j, x)).collect();
+            (x.len(), changed)
+        };
+        let splits: Vec<_> =
+            splits.iter().map(|s| (s.slot.0, s.element, s.point.to_bits(), s.above)).collect();
+        (bits(lower, &self.root.0), bits(upper, &self.root.1), splits)
+    }
 }
 
 /// A walk that asks of each leaf whether it was accepted.
@@ -292,10 +354,9 @@ impl<'p> Visitor<'p> for Cover<'_, 'p> {
         splits: &[Split],
         leaf: LeafBytes<'p>,
     ) -> Result<(), Rejection> {
-        leaf.parse(&mut self.claims)?;
-        let claims: Vec<LeafClaim> = self.claims.iter().map(owned).collect();
+        let claims: Vec<LeafClaim> = leaf.parse(&mut self.claims)?.iter().map(owned).collect();
         let lemma = *self.lemmas.get(level).ok_or(Rejection::Shape)?;
-        let fingerprint = self.accepted.leaf(lemma, (region, splits), &claims);
+        let fingerprint = self.accepted.leaf(lemma, (region, splits), leaf.disjuncts().start, &claims);
         let seen = self.accepted.seen.lock().expect("no worker panics while it holds the set");
         if seen.contains(&fingerprint) { Ok(()) } else { Err(Rejection::NotProved { disjunct: 0 }) }
     }

@@ -11,7 +11,7 @@ use certus_core::proof::program::Split;
 pub struct Domain {
     /// Its node in the tree.
     pub node: u32,
-    /// Splits above it.
+    /// Splits of boxes and values above it.
     pub depth: u32,
     /// Lower ends of its box, `[inputs]`; shared with other domains of the same box.
     pub lower: Arc<Vec<f64>>,
@@ -19,7 +19,9 @@ pub struct Domain {
     pub upper: Arc<Vec<f64>>,
     /// Splits of computed values, in order of depth.
     pub splits: Vec<Split>,
-    /// What is known of each disjunct; empty where none was optimised.
+    /// First of the disjuncts that are open in it.
+    pub first: usize,
+    /// What is known of each open disjunct; empty where none was optimised.
     pub hints: Vec<Hint>,
     /// Cuts that its parent held for the next best.
     pub spare: Arc<Vec<Cut>>,
@@ -50,6 +52,7 @@ impl Domain {
             lower: Arc::new(lower.to_vec()),
             upper: Arc::new(upper.to_vec()),
             splits: Vec::new(),
+            first: 0,
             hints: Vec::new(),
             spare: Arc::default(),
             refused: 0,
@@ -80,7 +83,8 @@ impl Domain {
 
     /// Its halves, of the nodes given, in the order of the tree.
     pub fn halve(self, cut: Cut, nodes: [u32; 2]) -> [Self; 2] {
-        let mut halves = [Self { node: nodes[0], depth: self.depth + 1, ..self.clone() }, self];
+        let deeper = u32::from(!matches!(cut, Cut::Disjuncts { .. }));
+        let mut halves = [Self { node: nodes[0], depth: self.depth + deeper, ..self.clone() }, self];
         (halves[1].node, halves[1].depth) = (nodes[1], halves[0].depth);
         match (cut, cut.splits()) {
             (Cut::Input { coordinate, value }, _) => {
@@ -89,6 +93,12 @@ impl Domain {
             }
             (Cut::Value { .. }, Some(splits)) => {
                 halves.iter_mut().zip(splits).for_each(|(half, split)| half.splits.push(split));
+            }
+            (Cut::Disjuncts { at }, _) => {
+                let kept = usize::from(at) - halves[0].first;
+                halves[0].hints.truncate(kept);
+                halves[1].hints.drain(..kept);
+                halves[1].first = usize::from(at);
             }
             (Cut::Value { .. }, None) => unreachable!("a value is split in two"),
         }

@@ -36,7 +36,7 @@ impl Worker<'_, '_> {
         let Ok(Some((relaxation, outputs))) = view.relax() else { return false };
         let open: Vec<usize> = (0..domain.hints.len()).filter(|d| domain.hints[*d].claim.is_none()).collect();
         let rows = |d: &usize| {
-            let disjunct = &problem.case.disjuncts[*d];
+            let disjunct = &problem.case.disjuncts[domain.first + *d];
             disjunct.rows.iter().map(|r| row(&outputs, &r.coefficients, r.rhs_upper)).collect()
         };
         let disjuncts: Vec<Vec<_>> = open.iter().map(rows).collect();

@@ -111,7 +111,7 @@ fn decide(
     let mut bounds = desk.bounds(&mut floats);
     let mut first = Worker::new(&shared, referee, 0, threads);
     let (lemma, plan) = first.root(&desk, &mut bounds);
-    let base = lemma.map(|lemma| Base { lemma, bounds: &bounds });
+    let base = lemma.map(|lemma| Base::new(&shared, &lemma, &bounds));
     let (values, open) = match (plan, base) {
         (Plan::Ended, _) | (Plan::Values { .. }, None) => return shared.conclude(&desk, stats),
         (Plan::Inputs(open), _) => (None, open),

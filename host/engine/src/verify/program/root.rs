@@ -67,7 +67,7 @@ impl Worker<'_, '_> {
         if lowest > 0.0 {
             let adaptive = adaptive_lemma();
             if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
-                let base = Base { lemma: adaptive.clone(), bounds };
+                let base = Base::new(shared, &adaptive, bounds);
                 let claims = self.claims_of(&judged, &climbed);
                 if self.prove(Some(&base), &mut domain, None, claims) {
                     shared.tree.state(0, adaptive);

@@ -51,7 +51,7 @@ impl<'a> Shared<'a> {
             progress,
             pool: Pool::new([]),
             tree: Tree::default(),
-            accepted: Accepted::default(),
+            accepted: Accepted::new((&problem.case.region.lower, &problem.case.region.upper)),
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
             leaves: AtomicUsize::new(0),
@@ -110,6 +110,16 @@ impl<'a> Shared<'a> {
             let lower_bound = lowest.is_finite().then_some(lowest);
             self.progress.update(Snapshot { domains, open: self.pool.len(), proved, lower_bound });
         }
+    }
+
+    /// The share of the whole that a domain is: halves of boxes, and parts of the disjuncts.
+    pub fn share(&self, domain: &Domain) -> f64 {
+        let disjuncts = if domain.hints.is_empty() {
+            1.0
+        } else {
+            domain.hints.len() as f64 / self.problem.disjuncts().max(1) as f64
+        };
+        0.5f64.powi(domain.depth.cast_signed()) * disjuncts
     }
 
     /// Whether the search has come to an end.

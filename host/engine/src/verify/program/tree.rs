@@ -24,13 +24,18 @@ pub enum Cut {
         /// Where.
         point: f32,
     },
+    /// The open disjuncts before an index, then the others.
+    Disjuncts {
+        /// First of the others.
+        at: u16,
+    },
 }
 
 impl Cut {
-    /// The splits of a computed value: its first and its second half; `None` for a cut of the input.
+    /// The splits of a computed value: its first and its second half; `None` for other cuts.
     pub fn splits(self) -> Option<[Split; 2]> {
         match self {
-            Self::Input { .. } => None,
+            Self::Input { .. } | Self::Disjuncts { .. } => None,
             Self::Value { slot, element, point } => {
                 Some([true, false].map(|above| Split { slot: Slot(slot as usize), element, point, above }))
             }
@@ -141,6 +146,7 @@ const INPUT: u8 = 17;
 const VALUE: u8 = 18;
 const LEAF: u8 = 19;
 const LEMMA: u8 = 20;
+const DISJUNCTS: u8 = 21;
 
 fn write_cut(cut: Cut, bytes: &mut Vec<u8>) {
     match cut {
@@ -154,6 +160,10 @@ fn write_cut(cut: Cut, bytes: &mut Vec<u8>) {
             bytes.extend(slot.to_le_bytes());
             bytes.extend(element.to_le_bytes());
             bytes.extend(point.to_le_bytes());
+        }
+        Cut::Disjuncts { at } => {
+            bytes.push(DISJUNCTS);
+            bytes.extend(at.to_le_bytes());
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! The checker's bounds at the root are those of all domains: a split cuts the interval of its own value, interval arithmetic
 //! carries that forward, and slopes `α` and multipliers `β` of every row that is not refuted yet are optimised, many domains in lanes.
-//! So a leaf costs the checker one backward pass. A disjunct that is refuted once stays so below.
+//! So a leaf costs the checker a lane of a backward pass. Below the root, every disjunct that is open is searched on its own.
 //!
 //! Source: Wang et al. 2021 (arXiv:2103.06624); intermediate bounds fixed at the root as in its implementation.
 
@@ -30,7 +30,7 @@ struct Bounded {
     domain: Domain,
     /// `None` where the splits leave nothing.
     intervals: Option<Vec<Interval>>,
-    /// Per disjunct that is not refuted.
+    /// Per open disjunct that is not refuted, by its place among the domain's hints.
     found: Vec<(usize, Found)>,
 }
 
@@ -82,25 +82,32 @@ impl Worker<'_, '_> {
     /// Bounds a batch; proves its domains, or returns their halves.
     pub fn step_values(&mut self, values: &Values<'_>, batch: Vec<Domain>, iterations: usize) -> Vec<Domain> {
         let climb = LaneClimb { iterations, threads: self.threads, ..LaneClimb::default() };
-        let Some(mut bounded) = self.optimise_batch(values, batch, &climb) else {
+        let Some(bounded) = self.optimise_batch(values, batch, &climb) else {
             // Time is up; or nothing is known, and the domains stay open.
             self.shared.out_of_budget();
             return Vec::new();
         };
-        let (mut open, mut again) = (Vec::new(), Vec::new());
-        for mut b in bounded.drain(..) {
-            let lowest = b.lowest();
+        let mut parts = Vec::new();
+        for mut b in bounded {
             self.keep(&mut b);
-            let mut refuted = lowest > 0.0;
-            if !refuted && let Some(intervals) = &b.intervals {
+            self.part(b, &mut parts);
+        }
+        let (mut refuted, mut open) = (Vec::new(), Vec::new());
+        for mut b in parts {
+            let mut closed = b.lowest() > 0.0;
+            if !closed && let Some(intervals) = &b.intervals {
                 if self.ask_lp(&mut b.domain, intervals) {
                     return Vec::new();
                 }
-                refuted = b.domain.hints.iter().all(|h| h.claim.is_some());
+                closed = b.domain.hints.iter().all(|h| h.claim.is_some());
             }
-            let closed = if refuted { self.close(values, &mut b) } else { Closed::Open };
-            let share = 0.5f64.powi(b.domain.depth.cast_signed());
-            self.shared.note(lowest, if matches!(closed, Closed::Proved) { share } else { 0.0 });
+            if closed { &mut refuted } else { &mut open }.push(b);
+        }
+        let mut again = Vec::new();
+        open.iter().for_each(|b| self.shared.note(b.lowest(), 0.0));
+        for (b, closed) in self.close(values, refuted) {
+            let share = self.shared.share(&b.domain);
+            self.shared.note(b.lowest(), if matches!(closed, Closed::Proved) { share } else { 0.0 });
             match closed {
                 Closed::Proved => {}
                 Closed::Again => again.push(b.domain),
@@ -138,7 +145,7 @@ impl Worker<'_, '_> {
                 lanes.push(Lane {
                     region: Region { lower, upper },
                     intervals,
-                    row: problem.rows_of(d).start + usize::from(hint.row),
+                    row: problem.rows_of(b.domain.first + d).start + usize::from(hint.row),
                     splits: &b.domain.splits,
                     start: Some(&hint.start),
                 });
@@ -191,11 +198,34 @@ impl Worker<'_, '_> {
         }
     }
 
-    /// Has the checker accept a domain whose rows are all refuted; rows that it refuses are open again. A claim made above may fail
+    /// Divides the disjuncts of a domain: runs of refuted ones stay together, to be leaves; every other one is searched on its own
+    /// from here, since a split that is good for one is seldom so for another.
+    fn part(&self, b: Bounded, parts: &mut Vec<Bounded>) {
+        let first = b.domain.first;
+        let refuted: Vec<bool> = b.domain.hints.iter().map(|h| h.claim.is_some()).collect();
+        let whole = b.intervals.is_none() || refuted.iter().all(|r| *r);
+        let Some(next) = (1..refuted.len()).find(|d| !(refuted[*d] && refuted[*d - 1])).filter(|_| !whole)
+        else {
+            return parts.push(b);
+        };
+        let Ok(at) = u16::try_from(first + next) else { return parts.push(b) };
+        let Bounded { domain, intervals, found } = b;
+        let cut = Cut::Disjuncts { at };
+        let nodes = self.shared.tree.split(domain.node, cut);
+        let [domain, other] = domain.halve(cut, nodes);
+        let (own, others): (Vec<_>, Vec<_>) = found.into_iter().partition(|(d, _)| *d < next);
+        let others = others.into_iter().map(|(d, found)| (d - next, found)).collect();
+        parts.push(Bounded { domain, intervals: intervals.clone(), found: own });
+        self.part(Bounded { domain: other, intervals, found: others }, parts);
+    }
+
+    /// Has the checker accept domains whose rows are all refuted; rows that it refuses are open again. A claim made above may fail
     /// here, where a split value has another line: then its row is to be optimised with the splits' multipliers.
-    fn close(&mut self, values: &Values<'_>, b: &mut Bounded) -> Closed {
-        let splits = b.domain.splits.len();
-        let claim = |hint: &Hint| {
+    fn close(&mut self, values: &Values<'_>, mut refuted: Vec<Bounded>) -> Vec<(Bounded, Closed)> {
+        if refuted.is_empty() {
+            return Vec::new();
+        }
+        let claim = |hint: &Hint, splits: usize| {
             let mut claim = hint.claim.clone().unwrap_or(LeafClaim { row: hint.row, ..LeafClaim::default() });
             if !claim.beta.is_empty() {
                 claim.beta.resize(splits, 0.0);
@@ -203,24 +233,20 @@ impl Worker<'_, '_> {
             claim
         };
         // Of an empty domain the checker finds out by itself, whatever the claims.
-        let claims = b.domain.hints.iter().map(claim).collect();
-        let refused = b.domain.refused;
-        if self.prove(Some(&values.base), &mut b.domain, None, claims) {
-            return Closed::Proved;
-        }
-        let mut closed = Closed::Open;
-        for (d, (hint, margin)) in b.domain.hints.iter_mut().zip(self.referee.margins()).enumerate() {
-            if margin.is_nan() || *margin <= 0.0 {
-                hint.claim = None;
-                if b.intervals.is_some() && b.found.iter().all(|(found, _)| *found != d) {
-                    closed = Closed::Again;
-                }
-            }
-        }
-        if matches!(closed, Closed::Again) {
-            b.domain.refused = refused;
-        }
-        closed
+        let claims = |d: &Domain| d.hints.iter().map(|h| claim(h, d.splits.len())).collect();
+        let domains = refuted.iter_mut().map(|b| {
+            let claims = claims(&b.domain);
+            (&mut b.domain, claims)
+        });
+        let answers = self.prove_many(&values.base, domains.collect());
+        refuted
+            .into_iter()
+            .zip(answers)
+            .map(|(mut b, answer)| {
+                let closed = if answer.accepted { Closed::Proved } else { reopen(&mut b, &answer.margins) };
+                (b, closed)
+            })
+            .collect()
     }
 
     /// Tries the points where the lowest linear bounds of open domains are smallest.
@@ -302,7 +328,7 @@ impl Worker<'_, '_> {
                 lanes.push(Lane {
                     region: Region { lower, upper },
                     intervals,
-                    row: problem.rows_of(*d).start + usize::from(hint.row),
+                    row: problem.rows_of(b.domain.first + *d).start + usize::from(hint.row),
                     splits,
                     start: Some(&hint.start),
                 });
@@ -347,6 +373,23 @@ impl Worker<'_, '_> {
         };
         rows.iter().enumerate().map(hint).collect()
     }
+}
+
+/// Takes back the claims that the checker refused, those without a positive margin.
+fn reopen(b: &mut Bounded, margins: &[f64]) -> Closed {
+    let mut closed = Closed::Open;
+    for (d, (hint, margin)) in b.domain.hints.iter_mut().zip(margins).enumerate() {
+        if margin.is_nan() || *margin <= 0.0 {
+            hint.claim = None;
+            if b.intervals.is_some() && b.found.iter().all(|(found, _)| *found != d) {
+                closed = Closed::Again;
+            }
+        }
+    }
+    if matches!(closed, Closed::Again) {
+        b.domain.refused -= 1;
+    }
+    closed
 }
 
 /// Cuts intervals at splits; `None` if one is empty.

@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::attack::Attacker;
-use super::checker::Referee;
+use super::checker::{Fingerprint, Referee};
 use super::domain::Domain;
 use super::shared::Shared;
 use super::tree::{LeafClaim, LemmaBytes};
@@ -24,10 +24,26 @@ const ATTACK_EVERY: usize = 16;
 
 /// A lemma at the root, from which domains inherit.
 pub struct Base<'b> {
-    /// What it says.
-    pub lemma: LemmaBytes,
+    /// What it says, as the leaves below are remembered.
+    lemma: Fingerprint,
     /// The checker's bounds.
     pub bounds: &'b Bounds<'b>,
+}
+
+impl<'b> Base<'b> {
+    /// Of the lemma's bytes and the bounds derived for it.
+    pub fn new(shared: &Shared<'_>, lemma: &LemmaBytes, bounds: &'b Bounds<'b>) -> Self {
+        let region = &shared.problem.case.region;
+        let root = ((region.lower.as_slice(), region.upper.as_slice()), [].as_slice());
+        Self { lemma: shared.accepted.lemma(None, root, lemma), bounds }
+    }
+}
+
+/// What the checker says of a domain.
+pub struct Answer {
+    pub accepted: bool,
+    /// Margins of its disjuncts; NaN where none was computed.
+    pub margins: Vec<f64>,
 }
 
 /// One thread's tools.
@@ -65,18 +81,44 @@ impl<'a, 'c> Worker<'a, 'c> {
             domain.refused += 1;
             return false;
         }
-        shared.leaves.fetch_add(1, Relaxed);
-        let region = &shared.problem.case.region;
-        let root = base.map(|b| shared.accepted.lemma(None, ((&region.lower, &region.upper), &[]), &b.lemma));
+        let root = base.map(|b| b.lemma);
         let own = lemma.as_ref().map(|bytes| shared.accepted.lemma(root, place, bytes));
-        if let Some(fingerprint) = own.or(root) {
-            shared.accepted.insert(fingerprint, place, &claims);
-        }
         if let Some(lemma) = lemma {
             shared.tree.state(domain.node, lemma);
         }
-        shared.tree.prove(domain.node, claims);
+        self.record(own.or(root), domain, claims);
         true
+    }
+
+    /// Has the checker accept several domains below the root's lemma, each with its claims, and puts those into the tree that it
+    /// accepts.
+    pub fn prove_many(
+        &mut self,
+        base: &Base<'_>,
+        domains: Vec<(&mut Domain, Vec<LeafClaim>)>,
+    ) -> Vec<Answer> {
+        let leaves: Vec<_> =
+            domains.iter().map(|(d, claims)| (d.place(), d.first, claims.as_slice())).collect();
+        let answers = self.referee.accept_many(base.bounds, &leaves);
+        for ((domain, claims), answer) in domains.into_iter().zip(&answers) {
+            if answer.accepted {
+                self.record(Some(base.lemma), domain, claims);
+            } else {
+                self.shared.rejected.fetch_add(1, Relaxed);
+                domain.refused += 1;
+            }
+        }
+        answers
+    }
+
+    /// Puts an accepted leaf into the tree.
+    fn record(&self, lemma: Option<Fingerprint>, domain: &Domain, claims: Vec<LeafClaim>) {
+        let shared = self.shared;
+        shared.leaves.fetch_add(1, Relaxed);
+        if let Some(lemma) = lemma {
+            shared.accepted.insert(lemma, domain.place(), domain.first, &claims);
+        }
+        shared.tree.prove(domain.node, claims);
     }
 
     /// Tries a point, moved into the box of witnesses; ends the search if it is a counterexample.

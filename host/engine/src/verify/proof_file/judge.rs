@@ -253,8 +253,9 @@ impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
             self.checker.derive(above.last(), (&p.lower, &p.upper), &p.splits, &p.lemma, bounds)?;
             self.derived += 1;
         }
-        leaf.parse(&mut self.claims)?;
+        let (disjuncts, claims) = (leaf.disjuncts(), leaf.parse(&mut self.claims)?);
         let bounds = self.levels.get(level).ok_or(Rejection::Depth)?;
-        self.checker.check_leaf(bounds, region, splits, &self.claims, &mut self.margins).map(|_| ())
+        let margins = self.margins.get_mut(..claims.len()).ok_or(Rejection::Shape)?;
+        self.checker.check_part(bounds, (region, splits), disjuncts, claims, margins).map(|_| ())
     }
 }
