@@ -334,7 +334,8 @@ impl Worker<'_, '_> {
                 });
             }
         }
-        let once = LaneClimb { iterations: 0, threads: self.threads, ..LaneClimb::default() };
+        let once =
+            LaneClimb { iterations: 0, only_bounds: true, threads: self.threads, ..LaneClimb::default() };
         let Ok(found) = optimise(&problem.parts.net, &problem.spec, &lanes, &once, self.shared.stop()) else {
             return order;
         };

@@ -90,6 +90,9 @@ pub struct LaneClimb {
     pub stop_when_positive: bool,
     /// Whether a lane stops once its progress does not reach 0 any more. Default true.
     pub give_up: bool,
+    /// Whether only bounds are asked for: of the rest of [`Found`] nothing is written, which saves two passes of three where there is
+    /// no iteration. Default false.
+    pub only_bounds: bool,
     /// Threads that share the lanes. Default 1, range 1….
     pub threads: usize,
 }
@@ -103,6 +106,7 @@ impl Default for LaneClimb {
             decay: 0.98,
             stop_when_positive: true,
             give_up: true,
+            only_bounds: false,
             threads: 1,
         }
     }

@@ -84,7 +84,9 @@ impl<'a, 'l> Ascent<'a, 'l> {
             Err(BoundError::Stopped) if ascent.history.iter().all(|h| !h.is_empty()) => {}
             other => other?,
         }
-        ascent.settle(lanes, |_| true);
+        if !climb.only_bounds {
+            ascent.settle(lanes, |_| true);
+        }
         Ok(ascent.found)
     }
 
@@ -103,7 +105,7 @@ impl<'a, 'l> Ascent<'a, 'l> {
             self.block.sweep(steps, None, worker)?;
             decay *= self.climb.decay;
         }
-        self.report(worker)
+        if self.climb.only_bounds { Ok(()) } else { self.report(worker) }
     }
 
     /// Keeps the variables of lanes whose bounds have risen.
@@ -116,7 +118,7 @@ impl<'a, 'l> Ascent<'a, 'l> {
             }
             self.history[*r].push(found.bound);
         }
-        if risen.contains(&true) {
+        if risen.contains(&true) && !self.climb.only_bounds {
             self.block.keep(&risen);
         }
     }
@@ -151,7 +153,9 @@ impl<'a, 'l> Ascent<'a, 'l> {
             return;
         }
         let proved: Vec<bool> = (0..self.found.len()).map(|r| self.is_proved(r)).collect();
-        self.settle(lanes, |r| proved[r]);
+        if !self.climb.only_bounds {
+            self.settle(lanes, |r| proved[r]);
+        }
         self.block.compact(&open);
         self.lanes = open.iter().map(|c| self.lanes[*c]).collect();
     }

@@ -128,6 +128,7 @@ const ALL: LaneClimb = LaneClimb {
     decay: 0.98,
     stop_when_positive: false,
     give_up: false,
+    only_bounds: false,
     threads: 1,
 };
 
