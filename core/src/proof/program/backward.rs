@@ -44,8 +44,9 @@ fn two_parts(
     Ok(if swapped { (high, low) } else { (low, high) })
 }
 
+/// Whether all are 0, of either sign: without an early end, so that it compiles to vectors.
 fn is_zero(row: &[f64]) -> bool {
-    row.iter().all(|a| *a == 0.0)
+    row.iter().fold(0, |bits, a| bits | (a.to_bits() << 1)) == 0
 }
 
 impl Rows<'_> {
@@ -63,16 +64,44 @@ impl Rows<'_> {
         (view.layout.arena(slot) * self.lanes, view.program.size(slot) * self.lanes)
     }
 
-    /// A slot's coefficients `[size, lanes]`; zero if it had none before.
-    pub(super) fn touch(&mut self, view: &View<'_>, slot: Slot) -> Result<&mut [f64], Rejection> {
-        let (at, len) = self.place(view, slot);
-        let part = self.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
+    /// Begins a slot's coefficients, all zero, if it had none before.
+    pub(super) fn touch(&mut self, view: &View<'_>, slot: Slot) -> Result<(), Rejection> {
         let touched = self.touched.get_mut(slot.0).ok_or(Rejection::Shape)?;
         if *touched == 0 {
-            part.fill(0.0);
             *touched = 1;
+            self.marks(view, slot)?.fill(0);
         }
-        Ok(part)
+        Ok(())
+    }
+
+    /// The marks of a slot's rows.
+    fn marks(&mut self, view: &View<'_>, slot: Slot) -> Result<&mut [u32], Rejection> {
+        let at = view.layout.arena(slot);
+        self.live.get_mut(at..at + view.program.size(slot)).ok_or(Rejection::Shape)
+    }
+
+    /// Writes zeros into an element's row that stands for them; then it is live.
+    fn enliven(&mut self, view: &View<'_>, slot: Slot, element: usize) -> Result<(), Rejection> {
+        let at = view.layout.arena(slot) + element;
+        let live = self.live.get_mut(at).ok_or(Rejection::Shape)?;
+        if *live == 0 {
+            *live = 1;
+            let (from, to) = (at * self.lanes, (at + 1) * self.lanes);
+            self.arena.get_mut(from..to).ok_or(Rejection::Shape)?.fill(0.0);
+        }
+        Ok(())
+    }
+
+    /// The coefficients of an element of a slot that was touched, `[lanes]`, to be added to.
+    pub(super) fn row(
+        &mut self,
+        view: &View<'_>,
+        slot: Slot,
+        element: usize,
+    ) -> Result<&mut [f64], Rejection> {
+        self.enliven(view, slot, element)?;
+        let at = (view.layout.arena(slot) + element) * self.lanes;
+        self.arena.get_mut(at..at + self.lanes).ok_or(Rejection::Shape)
     }
 
     fn is_touched(&self, slot: Slot) -> bool {
@@ -124,9 +153,11 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
 
     /// Whether every lane's coefficient of an element is 0.
     fn is_zero(&self, slot: Slot, element: usize) -> Result<bool, Rejection> {
-        let lanes = self.rows.lanes;
-        let at = self.rows.place(&self.view, slot).0 + element * lanes;
-        self.rows.arena.get(at..at + lanes).map(is_zero).ok_or(Rejection::Shape)
+        let (at, lanes) = (self.view.layout.arena(slot) + element, self.rows.lanes);
+        if self.rows.live.get(at) == Some(&0) {
+            return Ok(true);
+        }
+        self.rows.arena.get(at * lanes..(at + 1) * lanes).map(is_zero).ok_or(Rejection::Shape)
     }
 
     /// The charge on a term for each unit of its size.
@@ -146,8 +177,9 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
                 let (element, point) = (to_usize(split.element), f64::from(split.point));
                 let size = mass(self.view.interval(slot, element)?) + point.abs();
                 let signed = if split.above { beta } else { -beta };
-                let a = self.rows.touch(&self.view, slot)?;
-                *a.get_mut(element * lanes + lane).ok_or(Rejection::Shape)? -= signed;
+                self.rows.touch(&self.view, slot)?;
+                let a = self.rows.row(&self.view, slot, element)?;
+                *a.get_mut(lane).ok_or(Rejection::Shape)? -= signed;
                 *self.rows.value.get_mut(lane).ok_or(Rejection::Shape)? += signed * point;
                 *self.rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? += charge * (beta * size);
             }
@@ -188,11 +220,11 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let first = view.layout.offset(slot);
         let mut kept = 0;
         for element in 0..view.program.size(slot) {
-            let a = self.rows.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
-            let from = element * lanes;
-            if is_zero(a.get(from..from + lanes).ok_or(Rejection::Shape)?) {
+            if self.is_zero(slot, element)? {
                 continue;
             }
+            let a = self.rows.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
+            let from = element * lanes;
             if kept != element {
                 // `kept < element`, so the rows do not overlap.
                 a.copy_within(from..from + lanes, kept * lanes);
@@ -207,14 +239,14 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             return Ok(());
         }
         for (k, term) in view.program.terms(terms).iter().enumerate() {
+            self.rows.touch(&view, term.input)?;
             let to = self.rows.place(&view, term.input);
-            let touched = self.rows.touched.get_mut(term.input.0).ok_or(Rejection::Shape)?;
-            let fresh = *touched == 0;
-            *touched = 1;
+            let first = view.layout.arena(term.input);
+            let live = self.rows.live.get_mut(first..first + view.program.size(term.input));
             let rows = self.rows.index.get(..kept).ok_or(Rejection::Shape)?;
             let (a, out) = two_parts(self.rows.arena, (at, kept * lanes), to)?;
             let matrix = Matrix { term: terms.first + k, map: &term.map };
-            self.kernel.transposed(matrix, rows, a, lanes, out, fresh);
+            self.kernel.transposed(matrix, rows, (a, lanes), out, live.ok_or(Rejection::Shape)?);
         }
         Ok(())
     }
@@ -231,6 +263,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             }
             let error = charge * mass(view.interval(from.0, from.1)?);
             self.pass((slot, element), 0.0, error)?;
+            self.rows.enliven(&view, from.0, from.1)?;
             let lanes = self.rows.lanes;
             let first = self.rows.place(&view, slot).0 + element * lanes;
             let second = self.rows.place(&view, from.0).0 + from.1 * lanes;
@@ -267,14 +300,17 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let slot = Slot(index + 1);
         let (from, to) = (self.rows.place(&view, slot), self.rows.place(&view, input));
         let in_place = from.0 == to.0;
-        let touched = self.rows.touched.get_mut(input.0).ok_or(Rejection::Shape)?;
-        let fresh = *touched == 0;
-        *touched = 1;
+        if in_place {
+            *self.rows.touched.get_mut(input.0).ok_or(Rejection::Shape)? = 1;
+        } else {
+            self.rows.touch(&view, input)?;
+        }
         let (per_element, bytes) = (claims_per_element(function), view.layout.claims_at(index));
         let claimed = self.claimed(bytes);
         let cut = self.mark_cuts(input)?;
         for element in 0..view.program.size(slot) {
-            if !self.is_zero(slot, element)? {
+            let zero = self.is_zero(slot, element)?;
+            if !zero {
                 let bytes = claimed.then_some(bytes + element * per_element);
                 if cut && self.rows.index.get(element) == Some(&1) {
                     for lane in 0..lanes {
@@ -286,16 +322,13 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
                     self.relax(index, function, (element, interval), 0..lanes, bytes)?;
                 }
             }
-            if in_place {
+            if in_place || zero {
                 continue;
             }
+            self.rows.enliven(&view, input, element)?;
             let at = element * lanes;
             let (a, out) = two_parts(self.rows.arena, (from.0 + at, lanes), (to.0 + at, lanes))?;
-            if fresh {
-                out.copy_from_slice(a);
-            } else {
-                self.kernel.add(a, out);
-            }
+            self.kernel.add(a, out);
         }
         Ok(())
     }
@@ -490,6 +523,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         (lower, upper): (f64, f64),
     ) -> Result<(), Rejection> {
         let lanes = self.rows.lanes;
+        self.rows.enliven(&self.view, to.0, to.1)?;
         let first = self.rows.place(&self.view, from.0).0 + from.1 * lanes;
         let second = self.rows.place(&self.view, to.0).0 + to.1 * lanes;
         let (a, out) = two_parts(self.rows.arena, (first, lanes), (second, lanes))?;
@@ -567,6 +601,9 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let (view, charge) = (self.view, self.charge());
         if self.rows.is_touched(Slot::INPUT) {
             for element in 0..view.program.inputs() {
+                if self.is_zero(Slot::INPUT, element)? {
+                    continue;
+                }
                 let (l, u) = view.interval(Slot::INPUT, element)?;
                 let error = charge * mass((l, u));
                 let lanes = self.rows.lanes;

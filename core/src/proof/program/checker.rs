@@ -97,8 +97,10 @@ pub struct Checker<'a, K> {
 
 /// A block of rows under way.
 pub(super) struct Rows<'m> {
-    /// Coefficients on every live slot.
+    /// Coefficients on every slot that lives.
     pub arena: &'m mut [f64],
+    /// For each row of the arena: 0 where it holds anything and stands for zeros, else 1.
+    pub live: &'m mut [u32],
     pub value: &'m mut [f64],
     pub deduct: &'m mut [f64],
     /// One number for each lane.
@@ -193,6 +195,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
         let free = take(&mut rest, lanes)?;
         let rows = Rows {
             arena: rest,
+            live: take(&mut index, layout.rows())?,
             value,
             deduct,
             free,

@@ -8,7 +8,7 @@ use super::layout::Layout;
 use super::lines::{self, undecided};
 use super::planes::{Interval, mass};
 use super::{Kernel, Split};
-use crate::program::{Operation, Program, Slot, to_usize};
+use crate::program::{Map, Operation, Program, Slot, to_usize};
 
 /// How a row that tightens one end of one value starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,6 +145,18 @@ fn rows_help(program: &Program<'_>, mut slot: Slot) -> bool {
         }
     }
     false
+}
+
+/// Pixels of a slot that a convolution gives, else 1. Rows of all channels of a pixel reach the same inputs, so those go together
+/// into a block: what none of them reaches costs nothing.
+fn pixels(program: &Program<'_>, slot: Slot) -> usize {
+    let step = slot.0.checked_sub(1).and_then(|i| program.steps().get(i));
+    let Some(Operation::Affine { terms, .. }) = step.map(|s| s.operation) else { return 1 };
+    let area = program.terms(terms).iter().find_map(|term| match term.map {
+        Map::Conv(conv) => Some(conv.size_out[0] * conv.size_out[1]),
+        _ => None,
+    });
+    area.filter(|area| *area > 0 && program.size(slot).is_multiple_of(*area)).unwrap_or(1)
 }
 
 impl<K: Kernel> Checker<'_, K> {
@@ -303,8 +315,10 @@ impl<K: Kernel> Checker<'_, K> {
     ) -> Result<(), Rejection> {
         let program = &self.problem.program;
         let first = self.layout.offset(slot);
-        let mut element = 0;
-        while element < program.size(slot) {
+        let (size, pixels) = (program.size(slot), pixels(program, slot).max(1));
+        let channels = (size / pixels).max(1);
+        let mut next = 0;
+        while next < size {
             let view = View {
                 program,
                 layout: self.layout,
@@ -315,7 +329,8 @@ impl<K: Kernel> Checker<'_, K> {
                 mass: total,
             };
             let mut used = 0;
-            while element < program.size(slot) && used + 2 <= self.rows.most {
+            while next < size && used + 2 <= self.rows.most {
+                let element = next % channels * pixels + next / channels;
                 let (l, u) = view.interval(slot, element)?;
                 // A split neuron too: rows may find that nothing is left of it.
                 let split = splits.iter().any(|s| s.slot == slot && to_usize(s.element) == element);
@@ -324,7 +339,7 @@ impl<K: Kernel> Checker<'_, K> {
                         used += usize::from(self.choose((slot, element, upper), slopes, used)?);
                     }
                 }
-                element += 1;
+                next += 1;
             }
             if used == 0 {
                 continue;
@@ -377,9 +392,8 @@ impl<K: Kernel> Checker<'_, K> {
         self.rows.touch(view, slot)?;
         for lane in 0..used {
             let code = *self.rows.starts.get(lane).ok_or(Rejection::Shape)?;
-            let at = to_usize(code) / 2 * self.rows.lanes + lane;
-            let a = self.rows.touch(view, slot)?;
-            *a.get_mut(at).ok_or(Rejection::Shape)? = if code % 2 == 1 { -1.0 } else { 1.0 };
+            let a = self.rows.row(view, slot, to_usize(code) / 2)?;
+            *a.get_mut(lane).ok_or(Rejection::Shape)? = if code % 2 == 1 { -1.0 } else { 1.0 };
         }
         Ok(())
     }

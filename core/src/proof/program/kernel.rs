@@ -59,15 +59,15 @@ pub trait Kernel {
     /// `sum += |M|·x`.
     fn forward_absolute(&mut self, matrix: Matrix<'_>, x: &[f64], sum: &mut [f64]);
 
-    /// `out[j][r] += Σₖ M[rows[k]][j]·a[k][r]`, or `=` if `first` (then `out` holds anything); `rows` ascends.
+    /// `out[j][r] += Σₖ M[rows[k]][j]·a[k][r]` for `a` `[rows, lanes]`; `rows` ascends. Where `live[j]` is 0, `out[j]` holds anything
+    /// and stands for zeros: what is written there sets it to 1, and what stays zero may be left alone.
     fn transposed(
         &mut self,
         matrix: Matrix<'_>,
         rows: &[u32],
-        a: &[f64],
-        lanes: usize,
+        a: (&[f64], usize),
         out: &mut [f64],
-        first: bool,
+        live: &mut [u32],
     );
 
     /// As [`lanes::pass`].
@@ -195,8 +195,12 @@ impl Plain {
 }
 
 /// Adds `w·a` to the lanes of element `j`.
-fn add_scaled(a: &[f64], w: f64, j: usize, lanes: usize, out: &mut [f64]) {
-    if let Some(out) = out.get_mut(j * lanes..(j + 1) * lanes) {
+fn add_scaled((a, lanes): (&[f64], usize), w: f64, j: usize, out: &mut [f64], live: &mut [u32]) {
+    if let (Some(out), Some(live)) = (out.get_mut(j * lanes..(j + 1) * lanes), live.get_mut(j)) {
+        if *live == 0 {
+            *live = 1;
+            out.fill(0.0);
+        }
         out.iter_mut().zip(a).for_each(|(out, a)| *out += w * a);
     }
 }
@@ -214,29 +218,25 @@ impl Kernel for Plain {
         &mut self,
         matrix: Matrix<'_>,
         rows: &[u32],
-        a: &[f64],
-        lanes: usize,
+        (a, lanes): (&[f64], usize),
         out: &mut [f64],
-        first: bool,
+        live: &mut [u32],
     ) {
-        let map = matrix.map;
-        if first {
-            out.fill(0.0);
-        }
-        let lanes = lanes.max(1);
+        let (map, lanes) = (matrix.map, lanes.max(1));
         if let Map::Dense { rows: height, cols, weights, .. } = *map {
             for (row, a) in rows.iter().zip(a.chunks_exact(lanes)) {
                 let (vector, row) = (to_usize(*row) / height.max(1), to_usize(*row) % height.max(1));
                 let weights = weights.get(row * cols..(row + 1) * cols).unwrap_or_default();
                 for (j, w) in weights.iter().enumerate() {
-                    add_scaled(a, f64::from(*w), vector * cols + j, lanes, out);
+                    add_scaled((a, lanes), f64::from(*w), vector * cols + j, out, live);
                 }
             }
             return;
         }
         for_each(map, out.len() / lanes, |output, input, w| {
             let Ok(k) = rows.binary_search_by(|r| to_usize(*r).cmp(&output)) else { return };
-            add_scaled(a.get(k * lanes..(k + 1) * lanes).unwrap_or_default(), w, input, lanes, out);
+            let a = a.get(k * lanes..(k + 1) * lanes).unwrap_or_default();
+            add_scaled((a, lanes), w, input, out, live);
         });
     }
 }

@@ -133,6 +133,10 @@ impl<'m> Layout<'m> {
     pub(super) fn elements(&self) -> usize {
         self.offsets.last().copied().unwrap_or(0)
     }
+    /// Rows of the arena.
+    pub(super) fn rows(&self) -> usize {
+        self.rows
+    }
     /// Largest slot.
     pub(super) fn width(&self) -> usize {
         self.width
@@ -157,7 +161,8 @@ impl<'m> Layout<'m> {
     }
     /// Elements of `u32` memory that [`super::Memory`] needs.
     pub fn index_len(&self, lanes: usize) -> usize {
-        self.width.saturating_add(lanes.saturating_mul(3)).saturating_add(self.arena.len())
+        let lists = self.width.saturating_add(lanes.saturating_mul(3)).saturating_add(self.arena.len());
+        lists.saturating_add(self.rows)
     }
     /// Claim bytes of a row that starts at `slot`: those of all steps before it.
     pub fn claims_len(&self, slot: Slot) -> usize {

@@ -311,9 +311,9 @@ pub(super) fn start(
     if coefficients.is_empty() {
         return Ok(());
     }
-    let lanes = rows.lanes;
-    let a = rows.touch(view, slot)?;
-    let places = a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
-    places.zip(coefficients).for_each(|(a, c)| *a += *c);
+    rows.touch(view, slot)?;
+    for (element, c) in coefficients.iter().enumerate().filter(|(_, c)| **c != 0.0) {
+        *rows.row(view, slot, element)?.get_mut(lane).ok_or(Rejection::Shape)? += *c;
+    }
     Ok(())
 }

@@ -139,20 +139,11 @@ impl ProgramKernel {
                     let first = group * given * to_area + y * to[1] + x;
                     let mut targets = (first..).step_by(to_area).take(given);
                     if self.columns.is_empty() {
-                        if job.first {
-                            targets.for_each(|t| job.out[t * lanes..][..lanes].fill(0.0));
-                        }
                         continue;
                     }
                     panels.product(Some(&self.columns), &self.gathered, lanes, &mut self.result);
                     for row in self.result.chunks_exact(lanes) {
-                        let out =
-                            &mut job.out[targets.next().expect("a target for each row") * lanes..][..lanes];
-                        if job.first {
-                            out.copy_from_slice(row);
-                        } else {
-                            wide(|| lanes::add(row, out));
-                        }
+                        job.add(targets.next().expect("a target for each row"), row);
                     }
                 }
             }
@@ -162,19 +153,27 @@ impl ProgramKernel {
     fn dense(&mut self, panels: &Panels<f64>, height: usize, job: &mut Job<'_>) {
         let (width, lanes) = (panels.rows(), job.lanes);
         let mut used = 0;
-        for (vector, out) in job.out.chunks_exact_mut(width * lanes).enumerate() {
+        for vector in 0..job.live.len() / width {
             let first = (vector * height) as u32;
             let rows = job.rows[used..].iter().take_while(|j| **j < first + height as u32);
             self.columns.clear();
             self.columns.extend(rows.map(|j| j - first));
             let a = &job.a[used * lanes..][..self.columns.len() * lanes];
             used += self.columns.len();
-            if job.first {
+            if self.columns.is_empty() {
+                continue;
+            }
+            let live = &mut job.live[vector * width..][..width];
+            if live.iter().all(|l| *l == 0) {
+                live.fill(1);
+                let out = &mut job.out[vector * width * lanes..][..width * lanes];
                 panels.product(Some(&self.columns), a, lanes, out);
-            } else if !self.columns.is_empty() {
-                self.result.resize(width * lanes, 0.0);
-                panels.product(Some(&self.columns), a, lanes, &mut self.result);
-                wide(|| lanes::add(&self.result, out));
+                continue;
+            }
+            self.result.resize(width * lanes, 0.0);
+            panels.product(Some(&self.columns), a, lanes, &mut self.result);
+            for (j, row) in self.result.chunks_exact(lanes).take(width).enumerate() {
+                job.add(vector * width + j, row);
             }
         }
     }
@@ -186,7 +185,20 @@ struct Job<'j> {
     a: &'j [f64],
     lanes: usize,
     out: &'j mut [f64],
-    first: bool,
+    live: &'j mut [u32],
+}
+
+impl Job<'_> {
+    /// Adds a row of the result to an element.
+    fn add(&mut self, element: usize, row: &[f64]) {
+        let out = &mut self.out[element * self.lanes..][..self.lanes];
+        if self.live[element] == 0 {
+            self.live[element] = 1;
+            out.copy_from_slice(row);
+        } else {
+            wide(|| lanes::add(row, out));
+        }
+    }
 }
 
 /// `sum[i·step] += w·x[i]`-like run: `count` products of one weight along a row of a convolution.
@@ -288,13 +300,12 @@ impl Kernel for ProgramKernel {
         &mut self,
         matrix: Matrix<'_>,
         rows: &[u32],
-        a: &[f64],
-        lanes: usize,
+        (a, lanes): (&[f64], usize),
         out: &mut [f64],
-        first: bool,
+        live: &mut [u32],
     ) {
         let maps = Arc::clone(&self.maps);
-        let mut job = Job { rows, a, lanes, out, first };
+        let mut job = Job { rows, a, lanes, out, live };
         match (&maps[matrix.term], matrix.map) {
             (Packed::Dense(panels), Map::Dense { rows: height, .. }) => self.dense(panels, *height, &mut job),
             (Packed::Conv(packed), Map::Conv(conv) | Map::ConvTranspose(conv)) => {
@@ -307,7 +318,7 @@ impl Kernel for ProgramKernel {
                 (0u32..).zip(rows).for_each(|(k, row)| self.rows_of[*row as usize] = k);
                 self.conv(packed, conv, way, &mut job);
             }
-            _ => Plain.transposed(matrix, rows, a, lanes, job.out, first),
+            _ => Plain.transposed(matrix, rows, (a, lanes), job.out, job.live),
         }
     }
 
@@ -397,12 +408,28 @@ mod tests {
         for keep in [1, 3, 7, 1000] {
             let rows: Vec<u32> = (0..gives as u32).filter(|i| i % keep == 0).collect();
             let coefficients = wide(integers(rows.len() * lanes, 7));
-            for first in [true, false] {
-                let start = if first { vec![f64::NAN; len * lanes] } else { wide(integers(len * lanes, 1)) };
-                let (mut x, mut y) = (start.clone(), start);
-                fast.transposed(matrix, &rows, &coefficients, lanes, &mut x, first);
-                Plain.transposed(matrix, &rows, &coefficients, lanes, &mut y, first);
-                assert_eq!(x, y, "transposed, every {keep}th row, first {first}, {map:?}");
+            // None is live, every third, all.
+            for gap in [len + 1, 3, 1] {
+                let mut live: Vec<u32> = (1..=len).map(|j| u32::from(j % gap == 0)).collect();
+                let mut x = wide(integers(len * lanes, 1));
+                for (row, live) in x.chunks_exact_mut(lanes).zip(&live) {
+                    if *live == 0 {
+                        row.fill(f64::NAN);
+                    }
+                }
+                let (mut y, mut live_too) = (x.clone(), live.clone());
+                fast.transposed(matrix, &rows, (&coefficients, lanes), &mut x, &mut live);
+                Plain.transposed(matrix, &rows, (&coefficients, lanes), &mut y, &mut live_too);
+                // What either left alone is zero.
+                let zero_dead = |x: &mut [f64], live: &[u32]| {
+                    x.chunks_exact_mut(lanes)
+                        .zip(live)
+                        .filter(|(_, l)| **l == 0)
+                        .for_each(|(x, _)| x.fill(0.0));
+                };
+                zero_dead(&mut x, &live);
+                zero_dead(&mut y, &live_too);
+                assert_eq!(x, y, "transposed, every {keep}th row, live every {gap}th, {map:?}");
             }
         }
     }

@@ -59,11 +59,6 @@ impl<'a> Desk<'a> {
         (0..self.problem.program.slots()).map(interval).collect()
     }
 
-    /// Slopes that a row of the outputs has.
-    pub fn slopes(&self) -> usize {
-        self.layout.claims_len(self.problem.program.output())
-    }
-
     /// Bounds to be derived, in `memory`.
     pub fn bounds<'m>(&self, memory: &'m mut Vec<f64>) -> Bounds<'m> {
         memory.resize(self.layout.bounds_len(), 0.0);
