@@ -170,21 +170,37 @@ pub fn minimum(net: &Net, lower: &[f64], upper: &[f64], row: &[f64]) -> Q {
 
 /// Whether every leaf's claim is true: the claimed row of each disjunct is above its right-hand side at every point of the leaf.
 pub fn all_claims_hold(question: &Question, root: &Node) -> bool {
-    holds(question, root, question.lower.clone(), question.upper.clone(), &mut Vec::new())
+    let open = (0, question.disjuncts.len());
+    holds((question, open), root, question.lower.clone(), question.upper.clone(), &mut Vec::new())
 }
 
-fn holds(question: &Question, node: &Node, lower: Vec<f64>, upper: Vec<f64>, cuts: &mut Vec<Cut>) -> bool {
+/// For the disjuncts from the first to before the second; no leaf may leave one of them out.
+fn holds(
+    (question, open): (&Question, (usize, usize)),
+    node: &Node,
+    lower: Vec<f64>,
+    upper: Vec<f64>,
+    cuts: &mut Vec<Cut>,
+) -> bool {
+    let here = (question, open);
     match node {
-        Node::Lemma { below } => holds(question, below, lower, upper, cuts),
+        Node::Lemma { below } => holds(here, below, lower, upper, cuts),
+        Node::Disjuncts { at, halves } => {
+            let at = usize::from(*at);
+            open.0 < at
+                && at < open.1
+                && holds((question, (open.0, at)), &halves[0], lower.clone(), upper.clone(), cuts)
+                && holds((question, (at, open.1)), &halves[1], lower, upper, cuts)
+        }
         Node::Input { coordinate, value, halves } => {
             let (mut below, mut above) = (upper.clone(), lower.clone());
             (below[*coordinate as usize], above[*coordinate as usize]) = (*value, *value);
-            holds(question, &halves[0], lower, below, cuts) && holds(question, &halves[1], above, upper, cuts)
+            holds(here, &halves[0], lower, below, cuts) && holds(here, &halves[1], above, upper, cuts)
         }
         Node::Value { layer, neuron, point, halves } => {
             [true, false].into_iter().zip(halves.iter()).all(|(above, half)| {
                 cuts.push(Cut { layer: usize::from(*layer), neuron: *neuron as usize, point: *point, above });
-                let held = holds(question, half, lower.clone(), upper.clone(), cuts);
+                let held = holds(here, half, lower.clone(), upper.clone(), cuts);
                 cuts.pop();
                 held
             })
@@ -196,13 +212,15 @@ fn holds(question: &Question, node: &Node, lower: Vec<f64>, upper: Vec<f64>, cut
                 return true;
             }
             let pieces = pieces(&question.net, rectangle(&lower, &upper), cuts);
-            claims.iter().zip(&question.disjuncts).all(|(claim, rows)| {
-                let (row, rhs) = &rows[usize::from(claim.row)];
-                pieces.iter().all(|(polygon, outputs)| {
-                    let f = Affine::sum(row.iter().map(|c| q(*c)), outputs, Q::zero());
-                    polygon.iter().all(|p| f.at(p) > q(*rhs))
+            let disjuncts = &question.disjuncts[open.0..open.1];
+            claims.len() == disjuncts.len()
+                && claims.iter().zip(disjuncts).all(|(claim, rows)| {
+                    let Some((row, rhs)) = rows.get(usize::from(claim.row)) else { return false };
+                    pieces.iter().all(|(polygon, outputs)| {
+                        let f = Affine::sum(row.iter().map(|c| q(*c)), outputs, Q::zero());
+                        polygon.iter().all(|p| f.at(p) > q(*rhs))
+                    })
                 })
-            })
         }
     }
 }

@@ -35,14 +35,19 @@ pub fn accepts(question: &Question, style: Style, bytes: &[u8]) -> Result<Checke
     check(&mut reader, &identity, &model, &property, options)
 }
 
-/// A chain's proof as one of the same network as a program: a lemma at the root if asked and if that is enough, else one for each
-/// leaf; `None` if the checker of programs needs more.
+/// A chain's proof as one of the same network as a program: a lemma at the root if asked and if that is enough, with the first
+/// disjunct in a tree of its own if there are several, else a lemma for each leaf; `None` if the checker of programs needs more.
 pub fn program_proof(question: &Question, bytes: &[u8], one_lemma: bool) -> Option<Vec<u8>> {
     let len = question.net.claims_len(Style::Program);
     let with = |one_lemma: bool| {
         let mut root = Node::parse(bytes, Style::Chain, question);
         convert(&mut root, len, one_lemma);
         if one_lemma {
+            let disjuncts = question.disjuncts.len();
+            if disjuncts > 1 {
+                let halves = Box::new([root.part(0..1), root.part(1..disjuncts)]);
+                root = Node::Disjuncts { at: 1, halves };
+            }
             root = Node::Lemma { below: Box::new(root) };
         }
         root.to_bytes(Style::Program)

@@ -32,6 +32,11 @@ pub enum Node {
         point: f32,
         halves: Box<[Node; 2]>,
     },
+    /// The open disjuncts before `at`, then the others.
+    Disjuncts {
+        at: u16,
+        halves: Box<[Node; 2]>,
+    },
     Lemma {
         below: Box<Node>,
     },
@@ -66,12 +71,12 @@ impl Node {
 
     pub fn parse(bytes: &[u8], style: Style, question: &Question) -> Self {
         let mut bytes = Bytes(bytes);
-        let root = Self::read(&mut bytes, style, (&question.net, question.disjuncts.len()), 0);
+        let root = Self::read(&mut bytes, style, (&question.net, (0, question.disjuncts.len())), 0);
         assert!(bytes.0.is_empty(), "the tree ends with the bytes");
         root
     }
 
-    fn read(bytes: &mut Bytes<'_>, style: Style, of: (&Net, usize), splits: usize) -> Self {
+    fn read(bytes: &mut Bytes<'_>, style: Style, of: (&Net, (usize, usize)), splits: usize) -> Self {
         let [tag] = bytes.take();
         let halves = |bytes: &mut Bytes<'_>, splits| {
             Box::new([Self::read(bytes, style, of, splits), Self::read(bytes, style, of, splits)])
@@ -101,8 +106,16 @@ impl Node {
                 assert_eq!(bytes.take(), [1, 0, 0]);
                 Self::Lemma { below: Box::new(Self::read(bytes, style, of, splits)) }
             }
+            (Style::Program, 21) => {
+                let at = u16::from_le_bytes(bytes.take());
+                let (net, (first, end)) = of;
+                let parts = [(first, at.into()), (at.into(), end)];
+                let halves = parts.map(|part| Self::read(bytes, style, (net, part), splits));
+                Self::Disjuncts { at, halves: Box::new(halves) }
+            }
             (Style::Chain, 3) | (Style::Program, 19) => {
-                let claims = (0..of.1).map(|_| {
+                let (first, end) = of.1;
+                let claims = (first..end).map(|_| {
                     let (row, [flags]) = (u16::from_le_bytes(bytes.take()), bytes.take());
                     let alpha = if flags & 1 == 1 { bytes.list(of.0.claims_len(style)) } else { Vec::new() };
                     let betas = if flags & 2 == 2 { splits } else { 0 };
@@ -124,7 +137,7 @@ impl Node {
     fn write(&self, style: Style, bytes: &mut Vec<u8>) {
         self.head(style, bytes);
         match self {
-            Self::Input { halves, .. } | Self::Value { halves, .. } => {
+            Self::Input { halves, .. } | Self::Value { halves, .. } | Self::Disjuncts { halves, .. } => {
                 halves.iter().for_each(|h| h.write(style, bytes));
             }
             Self::Lemma { below } => below.write(style, bytes),
@@ -158,6 +171,10 @@ impl Node {
                     bytes.extend(point.to_le_bytes());
                 }
             }
+            Self::Disjuncts { at, .. } => {
+                bytes.push(21);
+                bytes.extend(at.to_le_bytes());
+            }
             Self::Lemma { .. } => bytes.extend([20, 1, 0, 0]),
             Self::Leaf { claims } => {
                 bytes.push(if style == Style::Chain { 3 } else { 19 });
@@ -174,10 +191,22 @@ impl Node {
     /// The halves of a split, or what is below a lemma.
     pub fn children_mut(&mut self) -> Vec<&mut Self> {
         match self {
-            Self::Input { halves, .. } | Self::Value { halves, .. } => halves.iter_mut().collect(),
+            Self::Input { halves, .. } | Self::Value { halves, .. } | Self::Disjuncts { halves, .. } => {
+                halves.iter_mut().collect()
+            }
             Self::Lemma { below } => vec![below],
             Self::Leaf { .. } | Self::Raw { .. } => Vec::new(),
         }
+    }
+
+    /// The same tree with only some of its leaves' claims.
+    pub fn part(&self, disjuncts: std::ops::Range<usize>) -> Self {
+        let mut copy = self.clone();
+        if let Self::Leaf { claims } = &mut copy {
+            *claims = claims[disjuncts.clone()].to_vec();
+        }
+        copy.children_mut().into_iter().for_each(|c| *c = c.part(disjuncts.clone()));
+        copy
     }
 
     /// How many nodes are `counted`.
@@ -214,11 +243,12 @@ impl Node {
 
     /// A split that has this many nodes above it or fewer; the node itself if it has no split below.
     fn any_split(&mut self, random: &mut Random) -> &mut Self {
-        let is_split = |n: &Self| matches!(n, Self::Input { .. } | Self::Value { .. });
+        let is_split =
+            |n: &Self| matches!(n, Self::Input { .. } | Self::Value { .. } | Self::Disjuncts { .. });
         let go = match self {
             Self::Leaf { .. } | Self::Raw { .. } => false,
             Self::Lemma { .. } => true,
-            Self::Input { halves, .. } | Self::Value { halves, .. } => {
+            Self::Input { halves, .. } | Self::Value { halves, .. } | Self::Disjuncts { halves, .. } => {
                 halves.iter().any(is_split) && random.below(2) == 0
             }
         };
@@ -235,7 +265,8 @@ impl Node {
     pub fn drop_half(&mut self, random: &mut Random) {
         let node = self.any_split(random);
         let neuron = matches!(node, Self::Value { .. });
-        if let Self::Input { halves, .. } | Self::Value { halves, .. } = node {
+        if let Self::Input { halves, .. } | Self::Value { halves, .. } | Self::Disjuncts { halves, .. } = node
+        {
             let mut half = halves[random.below(2)].clone();
             if neuron {
                 half.forget_multipliers();
@@ -252,7 +283,9 @@ impl Node {
     }
 
     pub fn swap_halves(&mut self, random: &mut Random) {
-        if let Self::Input { halves, .. } | Self::Value { halves, .. } = self.any_split(random) {
+        if let Self::Input { halves, .. } | Self::Value { halves, .. } | Self::Disjuncts { halves, .. } =
+            self.any_split(random)
+        {
             halves.swap(0, 1);
         }
     }
@@ -274,6 +307,7 @@ impl Node {
                     *point = random.eighths(8);
                 }
             }
+            Self::Disjuncts { at, .. } => *at = random.below(question.disjuncts.len() + 2) as u16,
             _ => {}
         }
     }
