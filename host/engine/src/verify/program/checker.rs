@@ -25,6 +25,9 @@ const LEAF_LANES: usize = 32;
 /// A box, `[inputs]` each.
 pub type Box64<'a> = (&'a [f64], &'a [f64]);
 
+/// Box and splits of a domain.
+pub type Place<'a> = (Box64<'a>, &'a [Split]);
+
 /// The checker's problem of a case, and the tables that one checker per thread reads.
 pub struct Desk<'a> {
     problem: Problem<'a>,
@@ -166,7 +169,7 @@ impl<'a> Referee<'a> {
     pub fn accept_many(
         &mut self,
         above: &Bounds<'_>,
-        leaves: &[((Box64<'_>, &[Split]), usize, &[LeafClaim])],
+        leaves: &[(Place<'_>, usize, &[LeafClaim])],
     ) -> Vec<Answer> {
         let betas: Vec<Vec<Vec<u8>>> = leaves.iter().map(|(.., claims)| beta_bytes(claims)).collect();
         let claims: Vec<Vec<Claim<'_>>> =
