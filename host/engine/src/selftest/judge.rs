@@ -152,14 +152,18 @@ pub fn judge(question: &Question, truth: &Truth, is_hard: bool, stop: &AtomicBoo
             Finding::Wrong("refused as contradictory, but it has a solution".into())
         }
         Ok(Answer::Contradiction) => Finding::Agrees(Word::Unsat),
-        Ok(Answer::Verdict(model, verdict)) => compare(question, truth, is_hard, &model, &verdict),
+        Ok(Answer::Verdict(_, cases, Verdict::Holds(proofs))) if !covers(&proofs, cases) => {
+            Finding::Wrong(format!("unsat, but not every one of {cases} cases has a proof"))
+        }
+        Ok(Answer::Verdict(model, _, verdict)) => compare(question, truth, is_hard, &model, &verdict),
     }
 }
 
 enum Answer {
     Refused(String),
     Contradiction,
-    Verdict(Model, Verdict),
+    /// With the number of cases that the statement was read as.
+    Verdict(Model, usize, Verdict),
 }
 
 fn run(question: &Question, stop: &AtomicBool) -> Answer {
@@ -181,7 +185,7 @@ fn run(question: &Question, stop: &AtomicBool) -> Answer {
         Err(e) => return Answer::Refused(e.to_string()),
     };
     let report = instance.verify(&question.settings, stop, &Silent);
-    Answer::Verdict(model, report.verdict)
+    Answer::Verdict(model, instance.property().cases.len(), report.verdict)
 }
 
 fn compare(question: &Question, truth: &Truth, is_hard: bool, model: &Model, verdict: &Verdict) -> Finding {
@@ -229,8 +233,14 @@ fn transplant_is_accepted(question: &Question, truth: &Truth, model: &Model, pro
     }
     let Ok(lowered) = parse_vnnlib1(&lie.vnnlib()) else { return false };
     let property = lowered.property;
-    let Some(last) = proofs.iter().flat_map(|p| &p.cases).max() else { return true };
-    *last < property.cases.len() && proofs.iter().all(|p| accepted(question, model, &property, p))
+    // Thresholds may decide whether a row or a case is left out as it is read: then the false statement has cases without a proof.
+    covers(proofs, property.cases.len()) && proofs.iter().all(|p| accepted(question, model, &property, p))
+}
+
+/// Whether the proofs are of the cases `0..cases`, of all of them and of no other.
+fn covers(proofs: &[CaseProof], cases: usize) -> bool {
+    let named = |case: usize| proofs.iter().any(|p| p.cases.contains(&case));
+    (0..cases).all(named) && proofs.iter().flat_map(|p| &p.cases).all(|case| *case < cases)
 }
 
 /// Whether the checker accepts a proof from its bytes.
