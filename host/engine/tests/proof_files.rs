@@ -5,11 +5,13 @@ mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use certus_core::proof::{Meaning, Rejection};
 use certus_engine::Model;
 use certus_engine::property::Property;
-use certus_engine::search::{Progress, Recorder, Snapshot};
+use certus_engine::search::{Progress, Recorder, Silent, Snapshot};
+use certus_engine::verify::program::verify_program;
 use certus_engine::verify::proof_file::{
     CheckOptions, Checked, FormatError, Identity, Journal, ProofError, Reader, check, identify, shorten,
     write,
@@ -324,20 +326,20 @@ fn trees_with_a_hole_and_claims_out_of_range_are_refused() {
 
 #[test]
 fn a_shortened_proof_is_accepted_and_no_longer() {
-    let (mut before, mut after) = (0, 0);
-    for seed in 0..12 {
-        let two = Two::new(Style::Chain, seed);
-        let model = model(&two.question.net, Style::Chain);
+    let (mut before, mut after) = ([0; 2], [0; 2]);
+    for (style, seed) in STYLES.into_iter().flat_map(|style| (0..12).map(move |seed| (style, seed))) {
+        let two = Two::new(style, seed);
+        let model = model(&two.question.net, style);
         let mut proofs = two.proofs.clone();
         let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
         shorten(&model, &two.property, Meaning::Real, &mut proofs, until);
         let file = write(&two.identity(), &proofs, LIMIT).unwrap();
         assert!(two.answer(&file).is_ok(), "seed {seed}");
-        before += two.proofs[0].bytes.len();
-        after += proofs[0].bytes.len();
+        before[usize::from(style == Style::Program)] += two.proofs[0].bytes.len();
+        after[usize::from(style == Style::Program)] += proofs[0].bytes.len();
     }
-    println!("{before} bytes, shortened {after}");
-    assert!(after < before, "{after} of {before} bytes");
+    println!("{before:?} bytes, shortened {after:?}");
+    assert!(after[0] < before[0] && after[1] < before[1], "{after:?} of {before:?} bytes");
 }
 
 #[test]
@@ -418,50 +420,109 @@ impl Progress for Noting {
 
 /// A run that is stopped after `events` notes and begins with those `found`; what it noted, its report.
 fn run(two: &Two, branching: Branching, events: usize, found: Option<Vec<u8>>) -> (Vec<u8>, Report) {
-    let Model::Chain(chain) = model(&two.question.net, Style::Chain) else { panic!("a chain") };
     let stop = Arc::new(AtomicBool::new(false));
     let notes = Notes { notes: Default::default(), found, left: events.into(), stop: stop.clone() };
     let notes = Arc::new(notes);
-    let settings = Settings { threads: 2, attack: false, branching, ..Settings::default() };
+    let timeout = Duration::from_secs(20);
+    let settings = Settings { threads: 2, attack: false, branching, timeout, ..Settings::default() };
     let one = Property { cases: vec![two.property.cases[0].clone()], ..two.property.clone() };
-    let report = verify(&chain, &one, &settings, &stop, &Noting(notes.clone()));
+    let noting = Noting(notes.clone());
+    let report = match model(&two.question.net, two.style) {
+        Model::Chain(chain) => verify(&chain, &one, &settings, &stop, &noting),
+        Model::Program(program) => verify_program(&program, &program, &one, &settings, &stop, &noting),
+    };
     let bytes = notes.notes.lock().unwrap().clone();
     (bytes, report)
 }
 
-#[test]
-fn a_stopped_search_goes_on_from_its_notes_and_trusts_none_of_them() {
+/// Searches that are stopped, of each kind.
+const ENOUGH: usize = 3;
+
+/// Stops searches after `events` notes; returns how many of those that had as many went on from there.
+fn stop_and_go_on(style: Style, branching: Branching, events: usize) -> usize {
     let mut resumed = 0;
-    for (seed, branching) in (0..40).flat_map(|s| [(s, Branching::Inputs), (s, Branching::Neurons)]) {
-        let two = Two::new(Style::Chain, 100 + seed);
+    for seed in 0..40 {
+        let two = Two::new(style, 100 + seed);
         let (all, whole) = run(&two, branching, usize::MAX, None);
         let Verdict::Holds(_) = whole.verdict else { panic!("it holds") };
-        if whole.stats.leaves < 8 {
+        if whole.stats.leaves < events.max(3) {
             continue;
         }
-        let (notes, stopped) = run(&two, branching, 8, None);
-        assert!(matches!(stopped.verdict, Verdict::Unknown { reason: Reason::Stopped, .. }));
+        let (notes, stopped) = run(&two, branching, events, None);
+        if !matches!(stopped.verdict, Verdict::Unknown { reason: Reason::Stopped, .. }) {
+            // The last step of the search was the one that was not stopped.
+            continue;
+        }
         let (more, report) = run(&two, branching, usize::MAX, Some(notes.clone()));
         let Verdict::Holds(proofs) = report.verdict else { panic!("{:?}", report.verdict) };
-        assert!(accepts(&two.question, Style::Chain, &proofs[0].bytes).is_ok());
+        assert!(accepts(&two.question, style, &proofs[0].bytes).is_ok());
         // Both runs' notes together are a whole tree: a third run has nothing left to do but check.
-        let (none, third) = run(&two, branching, usize::MAX, Some([notes.clone(), more].concat()));
+        let both = [notes.clone(), more].concat();
+        let (none, third) = run(&two, branching, usize::MAX, Some(both.clone()));
         assert!(none.is_empty(), "seed {seed}: notes of a tree that was whole");
+        assert!(third.stats.domains <= third.stats.leaves + 1, "the root and what is checked again");
         assert!(matches!(third.verdict, Verdict::Holds(_)));
         // Notes that are wrong, cut or foreign cost time, never the truth.
-        let mut wrong = all.clone();
-        wrong.iter_mut().skip(7).step_by(5).for_each(|b| *b = b.wrapping_add(1));
-        for notes in [wrong, all[..all.len() - 3].to_vec(), vec![0xff; 64]] {
+        let wrong = [5, 7, 11].map(|step| {
+            let mut wrong = all.clone();
+            wrong.iter_mut().skip(7).step_by(step).for_each(|b| *b = b.wrapping_add(1));
+            wrong
+        });
+        for notes in wrong.into_iter().chain([all[..all.len() - 3].to_vec(), vec![0xff; 64]]) {
             let (_, report) = run(&two, branching, usize::MAX, Some(notes));
             match report.verdict {
-                Verdict::Holds(proofs) => {
-                    assert!(accepts(&two.question, Style::Chain, &proofs[0].bytes).is_ok());
-                }
+                Verdict::Holds(proofs) => assert!(accepts(&two.question, style, &proofs[0].bytes).is_ok()),
                 Verdict::Unknown { .. } => {}
                 Verdict::Violated(_) => panic!("it holds"),
             }
         }
         resumed += 1;
+        if resumed == ENOUGH {
+            break;
+        }
     }
-    assert!(resumed >= 5, "only {resumed} searches were long enough to be stopped");
+    resumed
+}
+
+#[test]
+fn a_stopped_search_goes_on_from_its_notes_and_trusts_none_of_them() {
+    for style in STYLES {
+        for branching in [Branching::Inputs, Branching::Neurons] {
+            for events in [2, 8] {
+                let resumed = stop_and_go_on(style, branching, events);
+                println!("{style:?} {branching:?} {events}: {resumed}");
+                assert!(
+                    resumed == ENOUGH,
+                    "{style:?}, {branching:?}: only {resumed} searches were long enough"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_without_memory_for_its_domains_comes_to_the_same_verdict() {
+    let mut long = 0;
+    for (style, seed) in STYLES.into_iter().flat_map(|style| (0..12).map(move |seed| (style, seed))) {
+        let two = Two::new(style, 300 + seed);
+        for branching in [Branching::Inputs, Branching::Neurons] {
+            let verdict = |memory: usize| {
+                let settings =
+                    Settings { threads: 2, attack: false, branching, memory, ..Settings::default() };
+                let stop = AtomicBool::new(false);
+                match model(&two.question.net, style) {
+                    Model::Chain(chain) => verify(&chain, &two.property, &settings, &stop, &Silent),
+                    Model::Program(p) => verify_program(&p, &p, &two.property, &settings, &stop, &Silent),
+                }
+            };
+            let (plenty, little) = (verdict(0), verdict(1));
+            assert!(matches!(plenty.verdict, Verdict::Holds(_)), "{style:?} {seed}: {plenty:?}");
+            let Verdict::Holds(proofs) = &little.verdict else { panic!("{style:?} {seed}: {little:?}") };
+            for proof in proofs.iter().filter(|p| p.cases == [0]) {
+                assert!(accepts(&two.question, style, &proof.bytes).is_ok());
+            }
+            long += usize::from(little.stats.domains > 8);
+        }
+    }
+    assert!(long >= 8, "only {long} searches had anything to forget");
 }

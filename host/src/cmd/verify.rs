@@ -112,6 +112,7 @@ fn shown(verdict: &Verdict, word: &str) -> String {
 struct Json<'a> {
     verdict: &'a str,
     seconds: f64,
+    checker_seconds: f64,
     domains: usize,
     leaves: usize,
     rejected: usize,
@@ -336,7 +337,7 @@ fn describe(report: &Report) {
         Verdict::Violated(_) => "counterexample holds in f32 and f64".into(),
         Verdict::Unknown { reason, lower_bound } => {
             let why = reason_text(*reason);
-            lower_bound.map_or_else(|| why.to_string(), |b| format!("{why}; lowest bound last seen {b}"))
+            lower_bound.map_or_else(|| why.to_string(), |b| format!("{why}; lower bound {b}"))
         }
     };
     eprintln!("{detail}; {} domains in {:.3} s", s.domains, s.seconds);
@@ -370,6 +371,7 @@ fn json(verdict: &str, report: &Report, assignment: Option<&Assignment>) -> Stri
     let json = Json {
         verdict,
         seconds: s.seconds,
+        checker_seconds: s.checker_seconds,
         domains: s.domains,
         leaves: s.leaves,
         rejected: s.rejected,

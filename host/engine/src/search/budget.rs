@@ -56,7 +56,7 @@ pub struct Snapshot {
     pub open: usize,
     /// Share of the input boxes' splits that is proved, in `[0, 1]`: each half of a split counts half of its parent.
     pub proved: f64,
-    /// Lowest bound among the domains last seen, if any is known.
+    /// Lower bound of the part that is being decided: the lowest of all its open domains, if one is known.
     pub lower_bound: Option<f32>,
 }
 

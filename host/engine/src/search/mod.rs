@@ -2,11 +2,12 @@
 
 pub mod budget;
 pub mod lp;
+pub mod memory;
 pub mod pool;
 pub mod recorder;
 pub mod tree;
 
 pub use budget::{Budget, Progress, Silent, Snapshot};
-pub use pool::Pool;
+pub use pool::{Pool, Waiting};
 pub use recorder::Recorder;
 pub use tree::{Leaf, Tree};

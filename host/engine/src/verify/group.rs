@@ -165,6 +165,7 @@ impl Work<'_> {
             let mut state = self.state.lock().expect("no worker panics while it holds the state");
             let (grouped, stats) = &mut *state;
             stats.domains += 1;
+            stats.checker_seconds += std::mem::take(&mut tools.checker.spent).as_secs_f64();
             match found {
                 Found::Accepted(bytes) => {
                     stats.leaves += 1;

@@ -63,6 +63,7 @@ pub(super) fn step(
         }
     }
     shared.note(lowest, 0.0);
+    domain.bound = domain.bound.max(lowest);
     if shared.settings.attack && attack(shared, tools, local, region, &claims) {
         return Vec::new();
     }
@@ -71,7 +72,10 @@ pub(super) fn step(
             shared.halve(domain, Cut::Input { coordinate: coordinate as u16, value })
         }
         // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
-        _ => Vec::new(),
+        _ => {
+            shared.pool.lose(&domain);
+            Vec::new()
+        }
     }
 }
 

@@ -7,6 +7,7 @@ use certus_core::proof::{self, Frame, Memory, Rejection, Split, TreeMemory, chec
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 /// Rows bounded together by the checker.
 const LANES: usize = 64;
@@ -19,6 +20,8 @@ pub type Box64<'a> = (&'a [f64], &'a [f64]);
 
 /// Checks leaves; one per thread.
 pub struct Checker {
+    /// Time spent in it.
+    pub spent: Duration,
     kernel: crate::device::ProofKernel,
     floats: Vec<f64>,
     index: Vec<u32>,
@@ -28,7 +31,12 @@ impl Checker {
     /// Memory for the network.
     pub fn new(parts: &Parts<'_>) -> Self {
         let (len, width) = (proof::memory_len(&parts.network, LANES), parts.network.width());
-        Self { kernel: parts.kernel.clone(), floats: vec![0.0; len], index: vec![0; width] }
+        Self {
+            spent: Duration::ZERO,
+            kernel: parts.kernel.clone(),
+            floats: vec![0.0; len],
+            index: vec![0; width],
+        }
     }
 
     /// Whether the checker accepts the leaf.
@@ -51,7 +59,10 @@ impl Checker {
             .map(|(c, beta)| proof::Claim { row: c.row, alpha: &c.alpha, beta })
             .collect();
         let mut memory = Memory { floats: &mut self.floats, index: &mut self.index, lanes: LANES };
-        check_leaf(problem, &mut self.kernel, region, splits, &claims, &mut memory)
+        let start = Instant::now();
+        let outcome = check_leaf(problem, &mut self.kernel, region, splits, &claims, &mut memory);
+        self.spent += start.elapsed();
+        outcome
     }
 }
 

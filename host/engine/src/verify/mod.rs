@@ -48,6 +48,9 @@ pub struct Settings {
     pub branching: Branching,
     /// Whether to look for counterexamples. Default true; off for boxes where none is expected.
     pub attack: bool,
+    /// Most memory of open domains, bytes; 0 (default) is a quarter of the machine's. Above it they give up slopes and
+    /// bounds that are found again, and the search goes on depth first.
+    pub memory: usize,
 }
 
 impl Default for Settings {
@@ -59,6 +62,7 @@ impl Default for Settings {
             meaning: Meaning::Real,
             branching: Branching::Automatic,
             attack: true,
+            memory: 0,
         }
     }
 }
@@ -108,7 +112,7 @@ pub enum Verdict {
     Unknown {
         /// Why.
         reason: Reason,
-        /// Lowest bound of the best row among the domains last seen.
+        /// Lower bound of the best row on all that is open of the case at which the search ended: an estimate in `f32`, below 0.
         lower_bound: Option<f32>,
     },
 }
@@ -124,6 +128,8 @@ pub struct Stats {
     pub rejected: usize,
     /// Seconds since the start.
     pub seconds: f64,
+    /// Seconds in the checker, added up over all threads: part of what the search took.
+    pub checker_seconds: f64,
 }
 
 /// A verdict and what it took.

@@ -147,10 +147,13 @@ pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain
             continue;
         }
         shared.note(lowest, 0.0);
+        b.domain.bound = b.domain.bound.max(lowest);
         if shared.settings.attack && attack(shared, tools, &b) {
             return Vec::new();
         }
-        if !b.domain.is_hopeless() {
+        if b.domain.is_hopeless() {
+            shared.pool.lose(&b.domain);
+        } else {
             open.push(b);
         }
     }
@@ -171,12 +174,17 @@ fn conclude(shared: &Shared<'_>, tools: &mut Tools<'_>, mut b: Bounded, decided:
         return Vec::new();
     }
     shared.note(lowest, 0.0);
+    b.domain.bound = b.domain.bound.max(lowest);
     if shared.settings.attack && tools.try_points(shared, decided.points.iter().map(Vec::as_slice)) {
         return Vec::new();
     }
     // The LP's point is the network's where nothing is relaxed: only rounding, or a disjunct of several rows, leaves that open.
     b.domain.refused += u8::from(b.no_neuron_left());
-    if b.domain.is_hopeless() { Vec::new() } else { split(shared, b, None) }
+    if b.domain.is_hopeless() {
+        shared.pool.lose(&b.domain);
+        return Vec::new();
+    }
+    split(shared, b, None)
 }
 
 /// Runs of domains that share a box.
@@ -391,7 +399,10 @@ fn split(shared: &Shared<'_>, b: Bounded, chosen: Option<usize>) -> Vec<Domain> 
                 Cut::Input { coordinate: coordinate as u16, value },
             ),
             // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
-            None => Vec::new(),
+            None => {
+                shared.pool.lose(&domain);
+                Vec::new()
+            }
         };
     };
     let (layer, neuron) = shared.problem.hidden_neuron(neuron);

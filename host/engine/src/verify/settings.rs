@@ -79,6 +79,8 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Word { words: &["automatic", "inputs", "neurons"], get: |s| BRANCHINGS.iter().position(|b| *b == s.branching).unwrap_or(0), set: |s, i| s.branching = BRANCHINGS[i] } },
     Field { field: "attack", key: "attack", meaning: "Whether counterexamples are looked for; without, no answer is `sat`.",
         kind: Kind::Switch { get: |s| s.attack, set: |s, on| s.attack = on } },
+    Field { field: "memory", key: "memory_mib", meaning: "Most memory of open domains, MiB; 0 takes a quarter of the machine's.",
+        kind: Kind::Integer { least: 0, most: 1 << 20, get: |s| (s.memory >> 20) as i64, set: |s, n| s.memory = (n as usize) << 20 } },
 ];
 
 impl Kind {

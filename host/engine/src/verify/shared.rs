@@ -8,9 +8,9 @@ use super::{Reason, Settings, Stats, Verdict};
 use crate::bounds::crown::{Interval, Scratch};
 use crate::property::Witness;
 use crate::search::tree::Cut;
-use crate::search::{Budget, Leaf, Pool, Progress, Snapshot, Tree};
+use crate::search::{Budget, Leaf, Pool, Progress, Snapshot, Tree, Waiting, memory};
 use certus_core::proof;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -39,6 +39,29 @@ pub(super) struct Domain {
     pub known: Option<Arc<Vec<Interval>>>,
     /// How many times the checker refused what the search held for proved, here and above.
     pub refused: u8,
+    /// Lower bound that is known of it, the highest of those above.
+    pub bound: f32,
+}
+
+impl Waiting for Domain {
+    fn bytes(&self) -> usize {
+        let hint = |h: &Hint| size_of::<Hint>() + h.alpha.len() + size_of_val(&*h.beta);
+        let known = |i: &Interval| size_of_val(&*i.lower) + size_of_val(&*i.upper);
+        size_of::<Self>()
+            + size_of_val(&*self.lower)
+            + size_of_val(&*self.upper)
+            + size_of_val(&*self.splits)
+            + self.hints.iter().map(hint).sum::<usize>()
+            + self.known.iter().flat_map(|layers| layers.iter()).map(known).sum::<usize>()
+    }
+
+    fn shed(&mut self) {
+        (self.hints, self.known) = (Vec::new(), None);
+    }
+
+    fn bound(&self) -> f32 {
+        self.bound
+    }
 }
 
 /// A domain that the checker refuses for the last time stays open: its bound is within rounding of the threshold.
@@ -83,12 +106,15 @@ pub(super) struct Shared<'a> {
     domains: AtomicUsize,
     pub leaves: AtomicUsize,
     rejected: AtomicUsize,
+    /// Nanoseconds in the checker.
+    pub checking: AtomicU64,
     state: Mutex<State>,
 }
 
 struct State {
     proved: f64,
-    lowest: f32,
+    /// Bound of the first domain.
+    root: f32,
     said: Instant,
 }
 
@@ -104,14 +130,15 @@ impl<'a> Shared<'a> {
             budget,
             progress,
             settings,
-            pool: Pool::new([]),
+            pool: Pool::with_limit([], memory::limit(settings.memory)),
             tree: Tree::recorded(progress.recorder(), || case_key(problem.case), |cut| problem.has(cut)),
             accepted: Accepted::default(),
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
             leaves: AtomicUsize::new(0),
             rejected: AtomicUsize::new(0),
-            state: Mutex::new(State { proved: 0.0, lowest: f32::INFINITY, said: Instant::now() }),
+            checking: AtomicU64::new(0),
+            state: Mutex::new(State { proved: 0.0, root: f32::NEG_INFINITY, said: Instant::now() }),
         }
     }
 
@@ -129,6 +156,7 @@ impl<'a> Shared<'a> {
             cut: None,
             known: None,
             refused: 0,
+            bound: f32::NEG_INFINITY,
         }
     }
 
@@ -148,8 +176,13 @@ impl<'a> Shared<'a> {
 
     /// Ends the search without a verdict.
     pub fn give_up(&self, reason: Reason) {
-        let lowest = self.state.lock().expect("no worker panics while it holds the state").lowest;
-        self.end(Verdict::Unknown { reason, lower_bound: lowest.is_finite().then_some(lowest) });
+        let root = self.state.lock().expect("no worker panics while it holds the state").root;
+        self.end(Verdict::Unknown { reason, lower_bound: self.lower_bound(root) });
+    }
+
+    /// The lowest bound of what is open; of the root while nothing is.
+    fn lower_bound(&self, root: f32) -> Option<f32> {
+        Some(self.pool.lowest()).filter(|b| b.is_finite()).or_else(|| Some(root).filter(|b| b.is_finite()))
     }
 
     /// Whether time is up; then gives back `taken` domains and ends the search.
@@ -193,13 +226,14 @@ impl<'a> Shared<'a> {
         let domains = self.domains.fetch_add(1, Ordering::Relaxed) + 1;
         let mut state = self.state.lock().expect("no worker panics while it holds the state");
         state.proved += proved;
-        state.lowest = if domains == 1 { lowest } else { state.lowest.min(lowest) };
+        if domains == 1 {
+            state.root = lowest;
+        }
         if state.said.elapsed().as_millis() >= 200 {
             state.said = Instant::now();
-            let (proved, lowest) = (state.proved, state.lowest);
-            state.lowest = f32::INFINITY;
+            let (proved, root) = (state.proved, state.root);
             drop(state);
-            let lower_bound = lowest.is_finite().then_some(lowest);
+            let lower_bound = self.lower_bound(root);
             self.progress.update(Snapshot { domains, open: self.pool.len(), proved, lower_bound });
         }
     }
@@ -210,12 +244,14 @@ impl<'a> Shared<'a> {
         stats.domains += self.domains.load(Ordering::Relaxed);
         stats.leaves += self.leaves.load(Ordering::Relaxed);
         stats.rejected += self.rejected.load(Ordering::Relaxed);
+        stats.checker_seconds += self.checking.load(Ordering::Relaxed) as f64 * 1e-9;
         if let Some(verdict) = self.found.into_inner().expect("no worker panics while it holds the verdict") {
             return Err(verdict);
         }
+        let lost = Some(self.pool.lowest()).filter(|b| b.is_finite());
         match self.tree.to_bytes() {
             Some(bytes) if self.accepted.cover(self.problem, &bytes).is_ok() => Ok(bytes),
-            _ => Err(Verdict::Unknown { reason: Reason::Rounding, lower_bound: None }),
+            _ => Err(Verdict::Unknown { reason: Reason::Rounding, lower_bound: lost }),
         }
     }
 }
@@ -248,7 +284,10 @@ impl<'a> Tools<'a> {
     pub fn prove(&mut self, shared: &Shared<'_>, domain: &mut Domain, leaf: Leaf) -> bool {
         let region = (domain.lower.as_slice(), domain.upper.as_slice());
         let splits = shared.problem.proof_splits(&domain.splits);
-        if self.checker.accept(self.proof_problem, region, &splits, &leaf).is_err() {
+        let outcome = self.checker.accept(self.proof_problem, region, &splits, &leaf);
+        let spent = std::mem::take(&mut self.checker.spent).as_nanos() as u64;
+        shared.checking.fetch_add(spent, Ordering::Relaxed);
+        if outcome.is_err() {
             shared.rejected.fetch_add(1, Ordering::Relaxed);
             // With neurons split, multipliers that are not optimal may be what fails; halves do better.
             domain.refused +=

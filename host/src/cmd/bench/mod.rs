@@ -51,6 +51,9 @@ pub struct Args {
     /// Run each instance as a process of its own: start-up counts, and one that crashes does not end the list.
     #[arg(long)]
     process: bool,
+    /// Check each proof again, as `certus check` does, and say how long that takes (column `check_s`).
+    #[arg(long, conflicts_with = "process")]
+    check_cost: bool,
     /// Run in the background, without a terminal; messages go to the output file's name with `.log`.
     #[arg(long)]
     background: bool,
@@ -144,7 +147,8 @@ fn run_list(args: &Args, dir: &Path, out: &mut dyn Write) -> Result<ExitCode, Er
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         n => n,
     };
-    let runner = Runner { dir: dir.to_owned(), settings, process };
+    let check_cost = args.check_cost;
+    let runner = Runner { dir: dir.to_owned(), settings, process, check_cost };
     let limit = |instance: &Instance| {
         let own = Duration::try_from_secs_f64(instance.timeout_s()).unwrap_or(Duration::MAX);
         cap.map_or(own, |cap| own.min(cap))

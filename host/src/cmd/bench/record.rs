@@ -31,7 +31,11 @@ pub struct Record {
     pub leaves: usize,
     pub rejected: usize,
     pub proof_bytes: usize,
-    /// Best lower bound of an instance that stays open.
+    /// Processor time of the checker during the search.
+    pub checker_s: Option<f64>,
+    /// Seconds to check the proof again, by one thread.
+    pub check_s: Option<f64>,
+    /// Lower bound of an instance that stays open.
     pub bound: Option<f64>,
     /// Why it stays open.
     pub reason: String,

@@ -12,6 +12,7 @@ use certus::core::proof::Meaning;
 use certus::{interrupt, machine};
 use certus_engine::property::Specification;
 use certus_engine::search::Silent;
+use certus_engine::verify::proof_file::{self, CheckOptions, ProofError, Reader, identify};
 use certus_engine::verify::{self, Settings, Verdict};
 use certus_engine::{graph, property};
 use serde::Deserialize;
@@ -32,6 +33,8 @@ pub struct Runner {
     pub settings: Settings,
     /// Program that runs an instance as a process of its own, and arguments for it.
     pub process: Option<(PathBuf, Vec<OsString>)>,
+    /// Whether proofs are checked again, for the time it takes; not of processes.
+    pub check_cost: bool,
 }
 
 fn interrupted() -> bool {
@@ -71,12 +74,15 @@ impl Runner {
     fn run_inside(&self, instance: &Instance, limit: Duration) -> Result<Record, String> {
         let (start, cpu) = (Instant::now(), machine::cpu_seconds());
         let settings = Settings { timeout: limit, ..self.settings.clone() };
-        let verified = std::panic::catch_unwind(|| verify_one(&self.dir, instance, settings));
+        let verified =
+            std::panic::catch_unwind(|| verify_one(&self.dir, instance, settings, self.check_cost));
         let mut record = verified
             .map_err(|_| "the search panicked; see standard error".to_owned())?
             .map_err(|error| error.to_string())?;
-        record.seconds = start.elapsed().as_secs_f64();
-        record.cpu_seconds = machine::cpu_seconds().zip(cpu).map(|(after, before)| after - before);
+        // Without what only the check of the finished proof took.
+        let again = record.check_s.unwrap_or(0.0);
+        record.seconds = start.elapsed().as_secs_f64() - again;
+        record.cpu_seconds = machine::cpu_seconds().zip(cpu).map(|(after, before)| after - before - again);
         Ok(record)
     }
 
@@ -186,6 +192,7 @@ struct Answer {
     proof_bytes: Option<usize>,
     lower_bound: Option<f64>,
     reason: Option<String>,
+    checker_seconds: f64,
     peak_bytes: Option<u64>,
 }
 
@@ -212,6 +219,7 @@ impl Ended {
             rejected: answer.rejected,
             proof_bytes: answer.proof_bytes.unwrap_or(0),
             bound: answer.lower_bound,
+            checker_s: Some(to_microseconds(answer.checker_seconds)),
             reason: answer.reason.unwrap_or_default(),
             peak_mib: answer.peak_bytes.map(|b| (b as f64 / f64::from(1u32 << 20)).round()),
             ..Record::default()
@@ -219,7 +227,33 @@ impl Ended {
     }
 }
 
-fn verify_one(dir: &Path, instance: &Instance, settings: Settings) -> Result<Record, Error> {
+/// Seconds of one thread to check a proof from its file's bytes.
+///
+/// # Errors
+/// What the checker says: a proof that was accepted leaf by leaf and is refused as a whole is a fault of this program.
+fn check_again(
+    problem: &verify::Instance,
+    proofs: &[verify::CaseProof],
+    meaning: Meaning,
+) -> Result<f64, Error> {
+    let failed = |source: ProofError| Error::Proof { path: "the proof in memory".into(), source };
+    let identity = identify(problem.model(meaning), problem.property(), meaning, [[0; 32]; 3]);
+    let file = proof_file::write(&identity, proofs, u64::MAX).map_err(|e| failed(e.into()))?;
+    let start = Instant::now();
+    let mut reader =
+        Reader::new(file.as_slice(), file.len() as u64, u64::MAX).map_err(|e| failed(e.into()))?;
+    let options = CheckOptions { threads: 1, plain: false, stop: interrupt::stop_flag() };
+    proof_file::check(&mut reader, &identity, problem.model(meaning), problem.property(), options)
+        .map_err(failed)?;
+    Ok(start.elapsed().as_secs_f64())
+}
+
+fn verify_one(
+    dir: &Path,
+    instance: &Instance,
+    settings: Settings,
+    check_cost: bool,
+) -> Result<Record, Error> {
     let start = Instant::now();
     let model = graph::load_model(&dir.join(&instance.onnx), None)?;
     let path = dir.join(&instance.vnnlib);
@@ -237,10 +271,16 @@ fn verify_one(dir: &Path, instance: &Instance, settings: Settings) -> Result<Rec
         domains: report.stats.domains,
         leaves: report.stats.leaves,
         rejected: report.stats.rejected,
+        checker_s: Some(to_microseconds(report.stats.checker_seconds)),
         ..Record::default()
     };
     match &report.verdict {
-        Verdict::Holds(proofs) => record.proof_bytes = proofs.iter().map(|p| p.bytes.len()).sum(),
+        Verdict::Holds(proofs) => {
+            record.proof_bytes = proofs.iter().map(|p| p.bytes.len()).sum();
+            if check_cost {
+                record.check_s = Some(to_microseconds(check_again(&problem, proofs, meaning)?));
+            }
+        }
         Verdict::Violated(_) => {}
         Verdict::Unknown { reason, lower_bound } => {
             record.reason = reason_text(*reason).into();

@@ -3,6 +3,8 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
 use super::tree::{LeafClaim, LemmaBytes};
 use super::worker::Answer;
@@ -33,6 +35,26 @@ pub struct Desk<'a> {
     problem: Problem<'a>,
     layout: Layout<'a>,
     kernel: ProgramKernel,
+    /// Nanoseconds that all threads have spent in its referees.
+    spent: AtomicU64,
+}
+
+/// Adds the time until it is dropped.
+struct Watch<'w> {
+    spent: &'w AtomicU64,
+    start: Instant,
+}
+
+impl<'w> Watch<'w> {
+    fn start(spent: &'w AtomicU64) -> Self {
+        Self { spent, start: Instant::now() }
+    }
+}
+
+impl Drop for Watch<'_> {
+    fn drop(&mut self) {
+        self.spent.fetch_add(self.start.elapsed().as_nanos() as u64, Ordering::Relaxed);
+    }
 }
 
 impl<'a> Desk<'a> {
@@ -49,7 +71,12 @@ impl<'a> Desk<'a> {
     ) -> Result<Self, Rejection> {
         words.resize(Layout::words(&program), 0);
         let layout = Layout::new(&program, words)?;
-        Ok(Self { problem: Problem { program, disjuncts, meaning }, layout, kernel: kernel.clone() })
+        Ok(Self {
+            problem: Problem { program, disjuncts, meaning },
+            layout,
+            kernel: kernel.clone(),
+            spent: AtomicU64::new(0),
+        })
     }
 
     /// Bounds of every slot in `f32`, rounded outward; `None` before they are derived or where no input is left.
@@ -60,6 +87,21 @@ impl<'a> Desk<'a> {
             Some(Interval { lower, upper })
         };
         (0..self.problem.program.slots()).map(interval).collect()
+    }
+
+    /// Slopes that a row of the outputs has.
+    pub fn slopes(&self) -> usize {
+        self.layout.claims_len(self.problem.program.output())
+    }
+
+    /// Seconds that all threads have spent in its referees.
+    pub fn seconds(&self) -> f64 {
+        self.spent.load(Ordering::Relaxed) as f64 * 1e-9
+    }
+
+    /// Slopes that a row of a slot has.
+    pub fn slopes_of(&self, slot: usize) -> usize {
+        self.layout.claims_len(Slot(slot))
     }
 
     /// Bounds to be derived, in `memory`.
@@ -87,6 +129,7 @@ pub struct Referee<'a> {
     slots: usize,
     bounds: &'a mut [f64],
     margins: Vec<f64>,
+    spent: &'a AtomicU64,
 }
 
 impl<'a> Referee<'a> {
@@ -113,6 +156,7 @@ impl<'a> Referee<'a> {
             slots: desk.problem.program.slots(),
             bounds: &mut memory.bounds,
             margins: vec![0.0; disjuncts],
+            spent: &desk.spent,
         })
     }
 
@@ -134,6 +178,7 @@ impl<'a> Referee<'a> {
         bounds: &mut Bounds<'_>,
         stop: Stop<'_>,
     ) -> bool {
+        let _watch = Watch::start(self.spent);
         derive(&mut self.lemmas, (self.layout, self.slots), above, (region, splits), lemma, bounds, stop)
     }
 
@@ -150,6 +195,7 @@ impl<'a> Referee<'a> {
         claims: &[LeafClaim],
         stop: Stop<'_>,
     ) -> Result<(), Rejection> {
+        let _watch = Watch::start(self.spent);
         let betas = beta_bytes(claims);
         let claims = with_bytes(claims, &betas);
         let Some(lemma) = lemma else {
@@ -171,6 +217,7 @@ impl<'a> Referee<'a> {
         above: &Bounds<'_>,
         leaves: &[(Place<'_>, usize, &[LeafClaim])],
     ) -> Vec<Answer> {
+        let _watch = Watch::start(self.spent);
         let betas: Vec<Vec<Vec<u8>>> = leaves.iter().map(|(.., claims)| beta_bytes(claims)).collect();
         let claims: Vec<Vec<Claim<'_>>> =
             leaves.iter().zip(&betas).map(|((.., claims), betas)| with_bytes(claims, betas)).collect();

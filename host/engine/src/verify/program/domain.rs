@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::tree::{Cut, LeafClaim};
+use super::tree::{Cut, LeafClaim, LemmaBytes};
 use crate::bounds::program::batch::Start;
+use crate::search::Waiting;
 use certus_core::proof::program::Split;
 
 /// A subproblem waiting to be bounded.
@@ -27,6 +28,19 @@ pub struct Domain {
     pub spare: Arc<Vec<Cut>>,
     /// How many times the checker refused what the search held for proved, here and above.
     pub refused: u8,
+    /// Lower bound that is known of it, the highest of those above.
+    pub bound: f32,
+    /// What an earlier run held for its proof.
+    pub noted: Option<Box<Noted>>,
+}
+
+/// A proof that is not accepted yet.
+#[derive(Clone, Debug)]
+pub struct Noted {
+    /// A lemma of its own.
+    pub lemma: Option<LemmaBytes>,
+    /// How each disjunct is refuted.
+    pub claims: Vec<LeafClaim>,
 }
 
 /// What a domain hands on to its halves about a disjunct.
@@ -38,6 +52,39 @@ pub struct Hint {
     pub start: Arc<Start>,
     /// The claim, once the row is held for refuted.
     pub claim: Option<LeafClaim>,
+}
+
+impl Waiting for Domain {
+    fn bytes(&self) -> usize {
+        let claim = |c: &LeafClaim| size_of_val(&*c.alpha) + size_of_val(&*c.beta);
+        let hint = |h: &Hint| {
+            let alpha = &h.start.alpha;
+            size_of::<Hint>()
+                + size_of_val(&*alpha.places)
+                + size_of_val(&*alpha.shares)
+                + size_of_val(&*h.start.beta)
+                + h.claim.as_ref().map_or(0, claim)
+        };
+        // Domains whose values are split mostly have the root's box.
+        let own_box = if self.splits.is_empty() { 2 * size_of_val(self.lower.as_slice()) } else { 0 };
+        size_of::<Self>()
+            + own_box
+            + size_of_val(&*self.splits)
+            + size_of_val(self.spare.as_slice())
+            + self.hints.iter().map(hint).sum::<usize>()
+            + self.noted.iter().flat_map(|n| &n.claims).map(claim).sum::<usize>()
+    }
+
+    fn shed(&mut self) {
+        self.spare = Arc::default();
+        for hint in &mut self.hints {
+            (hint.start, hint.claim) = (Arc::default(), None);
+        }
+    }
+
+    fn bound(&self) -> f32 {
+        self.bound
+    }
 }
 
 /// A domain that the checker refuses for the last time stays open: its bound is within rounding of the threshold.
@@ -56,6 +103,8 @@ impl Domain {
             hints: Vec::new(),
             spare: Arc::default(),
             refused: 0,
+            bound: f32::NEG_INFINITY,
+            noted: None,
         }
     }
 
@@ -86,22 +135,29 @@ impl Domain {
         let deeper = u32::from(!matches!(cut, Cut::Disjuncts { .. }));
         let mut halves = [Self { node: nodes[0], depth: self.depth + deeper, ..self.clone() }, self];
         (halves[1].node, halves[1].depth) = (nodes[1], halves[0].depth);
+        halves[0].cut(cut, false);
+        halves[1].cut(cut, true);
+        halves
+    }
+
+    /// Cuts it to one side, the second half if `second`.
+    pub fn cut(&mut self, cut: Cut, second: bool) {
         match (cut, cut.splits()) {
             (Cut::Input { coordinate, value }, _) => {
-                Arc::make_mut(&mut halves[0].upper)[coordinate as usize] = value;
-                Arc::make_mut(&mut halves[1].lower)[coordinate as usize] = value;
+                let ends = if second { &mut self.lower } else { &mut self.upper };
+                Arc::make_mut(ends)[coordinate as usize] = value;
             }
-            (Cut::Value { .. }, Some(splits)) => {
-                halves.iter_mut().zip(splits).for_each(|(half, split)| half.splits.push(split));
-            }
+            (Cut::Value { .. }, Some(splits)) => self.splits.push(splits[usize::from(second)]),
             (Cut::Disjuncts { at }, _) => {
-                let kept = usize::from(at) - halves[0].first;
-                halves[0].hints.truncate(kept);
-                halves[1].hints.drain(..kept);
-                halves[1].first = usize::from(at);
+                let kept = usize::from(at) - self.first;
+                if second {
+                    self.hints.drain(..kept);
+                    self.first = usize::from(at);
+                } else {
+                    self.hints.truncate(kept);
+                }
             }
             (Cut::Value { .. }, None) => unreachable!("a value is split in two"),
         }
-        halves
     }
 }

@@ -217,7 +217,11 @@ impl Work<'_> {
         let region = &problem.case.region;
         let place: (_, &[_]) = ((region.lower.as_slice(), region.upper.as_slice()), &[]);
         let lemma = adaptive_lemma();
-        referee.accept(None, place, Some(&lemma), claims, self.stop).ok()?;
+        let accepted = referee.accept(None, place, Some(&lemma), claims, self.stop);
+        let mut state = self.state.lock().expect("no worker panics while it holds the state");
+        state.1.checker_seconds += desk.seconds();
+        drop(state);
+        accepted.ok()?;
         let tree = Tree::default();
         tree.state(0, lemma);
         tree.prove(0, claims.to_vec());

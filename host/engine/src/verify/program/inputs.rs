@@ -41,7 +41,8 @@ impl Worker<'_, '_> {
                 self.shared.pool.finish([]);
                 return;
             }
-            let children = self.step_inputs(domain);
+            let open = self.recheck(None, vec![domain]);
+            let children: Vec<_> = open.into_iter().flat_map(|domain| self.step_inputs(domain)).collect();
             self.shared.pool.finish(children);
         }
     }
@@ -63,13 +64,17 @@ impl Worker<'_, '_> {
             }
         }
         self.shared.note(lowest, 0.0);
+        domain.bound = domain.bound.max(lowest);
         if self.shared.settings.attack && (self.attack_at(&climbed) || self.attack(region)) {
             return Vec::new();
         }
         match cut {
             Some(cut) if !domain.is_hopeless() => self.shared.halve(domain, cut),
             // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
-            _ => Vec::new(),
+            _ => {
+                self.shared.pool.lose(&domain);
+                Vec::new()
+            }
         }
     }
 

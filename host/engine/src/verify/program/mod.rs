@@ -10,9 +10,12 @@ mod domain;
 mod exact;
 mod group;
 mod inputs;
+mod notes;
 mod problem;
+mod resume;
 mod root;
 mod shared;
+mod shorten;
 mod tree;
 mod values;
 mod worker;
@@ -33,6 +36,7 @@ use group::prove_groups;
 use problem::{CaseProblem, Parts};
 use root::Plan;
 use shared::Shared;
+pub use shorten::shorten;
 use values::Values;
 use worker::{ATTACK_LANES, ATTACK_STEPS, Base, Worker};
 
@@ -110,14 +114,25 @@ fn decide(
     let mut floats = Vec::new();
     let mut bounds = desk.bounds(&mut floats);
     let mut first = Worker::new(&shared, referee, 0, threads);
-    let (lemma, plan) = first.root(&desk, &mut bounds);
-    let base = lemma.map(|lemma| Base::new(&shared, &lemma, &bounds));
+    let (lemma, plan) = first.resume(&desk, &mut bounds).unwrap_or_else(|| {
+        shared.tree.begin_anew();
+        first.root(&desk, &mut bounds)
+    });
+    let base = lemma.as_ref().map(|lemma| Base::new(&shared, lemma, &bounds));
     let (values, open) = match (plan, base) {
-        (Plan::Ended, _) | (Plan::Values { .. }, None) => return shared.conclude(&desk, stats),
+        (Plan::Ended, _) | (Plan::Values { .. } | Plan::Resumed { .. }, None) => {
+            return shared.conclude(&desk, stats);
+        }
         (Plan::Inputs(open), _) => (None, open),
         (Plan::Values { domain, intervals }, Some(base)) => {
             let values = Values { base, intervals };
             let open = first.step_root(&values, domain);
+            (Some(values), open)
+        }
+        (Plan::Resumed { domain, intervals, tips }, Some(base)) => {
+            let values = Values { base, intervals };
+            let lemma = lemma.as_ref().expect("there is a base");
+            let open = first.resume_values(&values, lemma, (domain, tips));
             (Some(values), open)
         }
     };

@@ -1,8 +1,9 @@
 //! One case of a property about a program, in the forms that search, attack and checker read.
 
+use super::tree::Cut;
 use crate::bounds::program::{Prepared, Spec};
 use crate::device::ProgramKernel;
-use crate::program::{Program, Tables};
+use crate::program::{Program, Slot, Tables};
 use crate::property::{Case, Evaluate, Property, Row};
 use certus_core::proof::program as proof;
 
@@ -70,6 +71,21 @@ impl<'a> CaseProblem<'a> {
     /// Rows of a disjunct in `spec`.
     pub fn rows_of(&self, disjunct: usize) -> std::ops::Range<usize> {
         self.first_row[disjunct]..self.first_row[disjunct + 1]
+    }
+
+    /// Whether there is what `cut` cuts.
+    pub fn has(&self, cut: &Cut) -> bool {
+        let program = self.parts.program;
+        match *cut {
+            Cut::Input { coordinate, value } => (coordinate as usize) < program.inputs() && value.is_finite(),
+            Cut::Value { slot, element, point } => {
+                let exists = |slot: usize| (1..program.slots()).contains(&slot);
+                exists(slot as usize)
+                    && (element as usize) < program.size(Slot(slot as usize))
+                    && point.is_finite()
+            }
+            Cut::Disjuncts { at } => (1..self.disjuncts()).contains(&usize::from(at)),
+        }
     }
 
     /// How many disjuncts.

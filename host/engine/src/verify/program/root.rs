@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::checker::Desk;
 use super::domain::Domain;
 use super::inputs::{Judged, lowest};
-use super::tree::{LemmaBytes, adaptive_lemma};
+use super::tree::{LemmaBytes, Tip, adaptive_lemma};
 use super::values::Values;
 use super::worker::{Base, Worker};
 use crate::bounds::program::batch::{RowSlopes, Start, climb_with_slopes};
@@ -21,10 +21,10 @@ use certus_core::proof::program::Bounds;
 const INPUT_SPLIT_INPUTS: usize = 20;
 
 /// Iterations of the slopes of the rows alone.
-const ROWS: usize = 20;
+pub const ROWS: usize = 20;
 
 /// Iterations of the root's rows once all intermediate bounds are settled.
-const ROOT: usize = 60;
+pub const ROOT: usize = 60;
 
 /// How to go on after the root.
 pub enum Plan {
@@ -34,6 +34,8 @@ pub enum Plan {
     Inputs(Vec<Domain>),
     /// Computed values are split: the root with its hints, and its bounds.
     Values { domain: Domain, intervals: Vec<Interval> },
+    /// Computed values are split on, from what an earlier run left.
+    Resumed { domain: Domain, intervals: Vec<Interval>, tips: Vec<Tip> },
 }
 
 impl Worker<'_, '_> {

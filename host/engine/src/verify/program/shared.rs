@@ -9,7 +9,8 @@ use super::domain::Domain;
 use super::problem::CaseProblem;
 use super::tree::{Cut, Tree};
 use crate::bounds::program::Stop;
-use crate::search::{Budget, Pool, Progress, Snapshot};
+use crate::search::{Budget, Pool, Progress, Snapshot, memory};
+use crate::verify::proof_file::case_key;
 use crate::verify::{Reason, Settings, Stats, Verdict};
 
 /// Most bytes of a proof; beyond, a case that is proved stays without a verdict.
@@ -33,7 +34,8 @@ pub struct Shared<'a> {
 
 struct State {
     proved: f64,
-    lowest: f32,
+    /// Bound of the first domain.
+    root: f32,
     said: Instant,
 }
 
@@ -49,14 +51,14 @@ impl<'a> Shared<'a> {
             settings,
             budget,
             progress,
-            pool: Pool::new([]),
-            tree: Tree::default(),
+            pool: Pool::with_limit([], memory::limit(settings.memory)),
+            tree: Tree::recorded(progress.recorder(), || case_key(problem.case), |cut| problem.has(cut)),
             accepted: Accepted::new((&problem.case.region.lower, &problem.case.region.upper)),
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
             leaves: AtomicUsize::new(0),
             rejected: AtomicUsize::new(0),
-            state: Mutex::new(State { proved: 0.0, lowest: f32::INFINITY, said: Instant::now() }),
+            state: Mutex::new(State { proved: 0.0, root: f32::NEG_INFINITY, said: Instant::now() }),
         }
     }
 
@@ -71,8 +73,13 @@ impl<'a> Shared<'a> {
 
     /// Ends the search without a verdict.
     pub fn give_up(&self, reason: Reason) {
-        let lowest = self.state.lock().expect("no worker panics while it holds the state").lowest;
-        self.end(Verdict::Unknown { reason, lower_bound: lowest.is_finite().then_some(lowest) });
+        let root = self.state.lock().expect("no worker panics while it holds the state").root;
+        self.end(Verdict::Unknown { reason, lower_bound: self.lower_bound(root) });
+    }
+
+    /// The lowest bound of what is open; of the root while nothing is.
+    fn lower_bound(&self, root: f32) -> Option<f32> {
+        Some(self.pool.lowest()).filter(|b| b.is_finite()).or_else(|| Some(root).filter(|b| b.is_finite()))
     }
 
     /// Whether time is up; then ends the search.
@@ -101,13 +108,14 @@ impl<'a> Shared<'a> {
         let domains = self.domains.fetch_add(1, Relaxed) + 1;
         let mut state = self.state.lock().expect("no worker panics while it holds the state");
         state.proved += proved;
-        state.lowest = if domains == 1 { lowest } else { state.lowest.min(lowest) };
+        if domains == 1 {
+            state.root = lowest;
+        }
         if state.said.elapsed().as_millis() >= 200 {
             state.said = Instant::now();
-            let (proved, lowest) = (state.proved, state.lowest);
-            state.lowest = f32::INFINITY;
+            let (proved, root) = (state.proved, state.root);
             drop(state);
-            let lower_bound = lowest.is_finite().then_some(lowest);
+            let lower_bound = self.lower_bound(root);
             self.progress.update(Snapshot { domains, open: self.pool.len(), proved, lower_bound });
         }
     }
@@ -133,15 +141,17 @@ impl<'a> Shared<'a> {
         stats.domains += self.domains.load(Relaxed);
         stats.leaves += self.leaves.load(Relaxed);
         stats.rejected += self.rejected.load(Relaxed);
+        stats.checker_seconds += desk.seconds();
         if let Some(verdict) = self.found.into_inner().expect("no worker panics while it holds the verdict") {
             return Err(verdict);
         }
         let region = &self.problem.case.region;
+        let lost = Some(self.pool.lowest()).filter(|b| b.is_finite());
         match self.tree.to_bytes(MOST_PROOF_BYTES) {
             Some(bytes) if desk.cover(&bytes, (&region.lower, &region.upper), &self.accepted).is_ok() => {
                 Ok(bytes)
             }
-            _ => Err(Verdict::Unknown { reason: Reason::Rounding, lower_bound: None }),
+            _ => Err(Verdict::Unknown { reason: Reason::Rounding, lower_bound: lost }),
         }
     }
 }

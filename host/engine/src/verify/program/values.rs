@@ -74,7 +74,8 @@ impl Worker<'_, '_> {
                 self.shared.pool.finish_many(taken, []);
                 return;
             }
-            let children = self.step_values(values, batch, NODE);
+            let batch = self.recheck(Some(&values.base), batch);
+            let children = if batch.is_empty() { Vec::new() } else { self.step_values(values, batch, NODE) };
             self.shared.pool.finish_many(taken, children);
         }
     }
@@ -104,7 +105,10 @@ impl Worker<'_, '_> {
             if closed { &mut refuted } else { &mut open }.push(b);
         }
         let mut again = Vec::new();
-        open.iter().for_each(|b| self.shared.note(b.lowest(), 0.0));
+        for b in &mut open {
+            b.domain.bound = b.domain.bound.max(b.lowest());
+            self.shared.note(b.lowest(), 0.0);
+        }
         for (b, closed) in self.close(values, refuted) {
             let share = self.shared.share(&b.domain);
             self.shared.note(b.lowest(), if matches!(closed, Closed::Proved) { share } else { 0.0 });
@@ -259,6 +263,17 @@ impl Worker<'_, '_> {
         worst.is_some_and(|(_, found)| self.try_point(&found.point))
     }
 
+    /// What a climb at the root hands on to all domains.
+    pub fn climb_root(&mut self, values: &Values<'_>, domain: Domain) -> Domain {
+        let climb =
+            LaneClimb { iterations: super::root::ROOT, threads: self.threads, ..LaneClimb::default() };
+        let bounded = self.optimise_batch(values, vec![domain.clone()], &climb).and_then(|mut b| b.pop());
+        bounded.map_or(domain, |mut b| {
+            self.keep(&mut b);
+            b.domain
+        })
+    }
+
     /// The halves of every domain, at the cut that a look-ahead finds best.
     fn split_values(&mut self, values: &Values<'_>, open: Vec<Bounded>) -> Vec<Domain> {
         let choices: Vec<Vec<Cut>> = open
@@ -279,6 +294,7 @@ impl Worker<'_, '_> {
             let Bounded { mut domain, intervals, .. } = b;
             if domain.is_hopeless() {
                 // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
+                self.shared.pool.lose(&domain);
                 continue;
             }
             let cut = match cuts.get(best) {
@@ -295,8 +311,9 @@ impl Worker<'_, '_> {
                     .find(|cut| intervals.as_ref().is_some_and(|i| super::branch::divides(*cut, i)))
                     .or_else(|| self.widest(&domain)),
             };
-            if let Some(cut) = cut {
-                halves.extend(self.shared.halve(domain, cut));
+            match cut {
+                Some(cut) => halves.extend(self.shared.halve(domain, cut)),
+                None => self.shared.pool.lose(&domain),
             }
         }
         halves

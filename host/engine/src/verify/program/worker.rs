@@ -25,7 +25,7 @@ const ATTACK_EVERY: usize = 16;
 /// A lemma at the root, from which domains inherit.
 pub struct Base<'b> {
     /// What it says, as the leaves below are remembered.
-    lemma: Fingerprint,
+    pub lemma: Fingerprint,
     /// The checker's bounds.
     pub bounds: &'b Bounds<'b>,
 }
@@ -73,20 +73,34 @@ impl<'a, 'c> Worker<'a, 'c> {
         lemma: Option<LemmaBytes>,
         claims: Vec<LeafClaim>,
     ) -> bool {
-        let (shared, place) = (self.shared, domain.place());
-        let above = base.map(|b| b.bounds);
-        let outcome = self.referee.accept(above, place, lemma.as_ref(), &claims, shared.stop());
-        if outcome.is_err() {
-            shared.rejected.fetch_add(1, Relaxed);
+        if !self.accepts(base, domain, lemma.as_ref(), &claims) {
+            self.shared.rejected.fetch_add(1, Relaxed);
             domain.refused += 1;
             return false;
         }
-        let root = base.map(|b| b.lemma);
-        let own = lemma.as_ref().map(|bytes| shared.accepted.lemma(root, place, bytes));
         if let Some(lemma) = lemma {
-            shared.tree.state(domain.node, lemma);
+            self.shared.tree.state(domain.node, lemma);
         }
-        self.record(own.or(root), domain, claims);
+        self.shared.tree.prove(domain.node, claims);
+        true
+    }
+
+    /// Whether the checker accepts a domain; if so, that is remembered.
+    pub fn accepts(
+        &mut self,
+        base: Option<&Base<'_>>,
+        domain: &Domain,
+        lemma: Option<&LemmaBytes>,
+        claims: &[LeafClaim],
+    ) -> bool {
+        let (shared, place) = (self.shared, domain.place());
+        let above = base.map(|b| b.bounds);
+        if self.referee.accept(above, place, lemma, claims, shared.stop()).is_err() {
+            return false;
+        }
+        let root = base.map(|b| b.lemma);
+        let own = lemma.map(|bytes| shared.accepted.lemma(root, place, bytes));
+        self.remember(own.or(root), domain, claims);
         true
     }
 
@@ -113,12 +127,16 @@ impl<'a, 'c> Worker<'a, 'c> {
 
     /// Puts an accepted leaf into the tree.
     fn record(&self, lemma: Option<Fingerprint>, domain: &Domain, claims: Vec<LeafClaim>) {
-        let shared = self.shared;
-        shared.leaves.fetch_add(1, Relaxed);
+        self.remember(lemma, domain, &claims);
+        self.shared.tree.prove(domain.node, claims);
+    }
+
+    /// Remembers that the checker has accepted a leaf.
+    pub fn remember(&self, lemma: Option<Fingerprint>, domain: &Domain, claims: &[LeafClaim]) {
+        self.shared.leaves.fetch_add(1, Relaxed);
         if let Some(lemma) = lemma {
-            shared.accepted.insert(lemma, domain.place(), domain.first, &claims);
+            self.shared.accepted.insert(lemma, domain.place(), domain.first, claims);
         }
-        shared.tree.prove(domain.node, claims);
     }
 
     /// Tries a point, moved into the box of witnesses; ends the search if it is a counterexample.

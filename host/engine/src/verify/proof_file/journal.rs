@@ -23,8 +23,8 @@ use crate::search::Recorder;
 const EVENTS: u8 = 2;
 /// Bytes of a record before its events.
 const RECORD: usize = 1 + 32 + 4;
-/// Events are written when the last ones were written so long ago.
-const EVERY: Duration = Duration::from_secs(2);
+/// Events are written when the last ones were written so long ago: an eighth of the run so far, within these limits.
+const EVERY: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(2)];
 
 /// Names a case.
 type Key = [u8; 32];
@@ -42,6 +42,7 @@ struct Sink {
     waiting: HashMap<Key, Vec<u8>>,
     written: u64,
     limit: u64,
+    began: Instant,
     last: Instant,
     /// Why nothing more is written.
     failed: Option<io::Error>,
@@ -78,7 +79,9 @@ impl Journal {
             file.write_all(&header(identity, State::Journal, 0, 0)).map_err(io)?;
             written = HEADER as u64;
         }
-        let sink = Sink { file, waiting: HashMap::new(), written, limit, last: Instant::now(), failed: None };
+        let now = Instant::now();
+        let sink =
+            Sink { file, waiting: HashMap::new(), written, limit, began: now, last: now, failed: None };
         Ok(Self { path: path.to_owned(), found: Mutex::new(found), sink: Mutex::new(sink) })
     }
 
@@ -90,7 +93,7 @@ impl Journal {
     /// Writes what waits, if the last time is long ago.
     pub fn flush_if_due(&self) {
         let mut sink = self.sink.lock().expect("no thread panics while it holds the lock");
-        if sink.last.elapsed() >= EVERY {
+        if sink.is_due() {
             sink.flush();
         }
     }
@@ -123,7 +126,7 @@ impl Recorder for Journal {
         let mut sink = self.sink.lock().expect("no thread panics while it holds the lock");
         if sink.failed.is_none() {
             sink.waiting.entry(*key).or_default().extend(event);
-            if sink.last.elapsed() >= EVERY {
+            if sink.is_due() {
                 sink.flush();
             }
         }
@@ -135,6 +138,11 @@ impl Recorder for Journal {
 }
 
 impl Sink {
+    fn is_due(&self) -> bool {
+        let [least, most] = EVERY;
+        self.last.elapsed() >= (self.began.elapsed() / 8).clamp(least, most)
+    }
+
     fn flush(&mut self) {
         self.last = Instant::now();
         for (key, events) in std::mem::take(&mut self.waiting) {

@@ -228,7 +228,7 @@ fn write(nodes: &[Node]) -> Vec<u8> {
     bytes
 }
 
-/// Shortens the proofs of `property` about `model`, as far as `until` allows: those of chains.
+/// Shortens the proofs of `property` about `model`, as far as `until` allows.
 pub fn shorten(
     model: &crate::model::Model,
     property: &crate::property::Property,
@@ -236,7 +236,12 @@ pub fn shorten(
     proofs: &mut [crate::verify::CaseProof],
     until: Instant,
 ) {
-    let crate::model::Model::Chain(chain) = model else { return };
+    let chain = match model {
+        crate::model::Model::Chain(chain) => chain,
+        crate::model::Model::Program(program) => {
+            return crate::verify::program::shorten(program, property, meaning, proofs, until);
+        }
+    };
     let layers = chain.core_layers();
     let network = Network::new(&layers).expect("checked by Chain::new");
     let kernel = ProofKernel::new(&layers);
