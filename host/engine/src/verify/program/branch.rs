@@ -12,6 +12,7 @@ use super::tree::Cut;
 use crate::bounds::program::Interval;
 use crate::bounds::program::batch::{Found, Score};
 use crate::program::{Function, Operation, Program, Slot};
+use crate::relax::{Line, relax, start};
 
 /// Up to `most` cuts, best first: in turn by what relaxations lose and by what a branch gains.
 pub fn candidates<'f>(
@@ -70,7 +71,8 @@ fn cut(program: &Program, intervals: &[Interval], slot: usize, element: u32) -> 
         .flat_map(kinks)
         .filter(inside)
         .min_by(|a, b| (a - middle).abs().total_cmp(&(b - middle).abs()));
-    let point = kink.or(Some(middle).filter(inside))?;
+    let smooth = || readers(program, slot).find_map(|f| point_of_least_area(f, lower, upper)).filter(inside);
+    let point = kink.or_else(smooth).or(Some(middle).filter(inside))?;
     Some(Cut::Value { slot: slot as u32, element, point })
 }
 
@@ -93,11 +95,50 @@ fn readers(program: &Program, slot: usize) -> impl Iterator<Item = Function> {
     })
 }
 
+/// Where `[lower, upper]` is best split for a function: where the areas between its lines on both sides have the least sum, among
+/// equally spaced points; `None` where its lines are not known.
+fn point_of_least_area(function: Function, lower: f32, upper: f32) -> Option<f32> {
+    const POINTS: u8 = 16;
+    let area = |l: f32, u: f32| {
+        let (l, u) = (f64::from(l), f64::from(u));
+        let lines = relax(function, l, u, start(function, l, u).ok()?).ok()?;
+        let centre = 0.5 * (l + u);
+        let height = |line: &Line| line.slope * centre + line.intercept();
+        Some((u - l) * (height(&lines.upper) - height(&lines.lower)))
+    };
+    let points = (1..POINTS).map(|i| lower + (upper - lower) * (f32::from(i) / f32::from(POINTS)));
+    let mut best = None;
+    for point in points.filter(|p| lower < *p && *p < upper) {
+        let sum = area(lower, point)? + area(point, upper)?;
+        if best.is_none_or(|(least, _)| sum < least) {
+            best = Some((sum, point));
+        }
+    }
+    best.map(|(_, point)| point)
+}
+
 /// Where a function is not smooth, or turns from convex to concave.
 fn kinks(function: Function) -> Vec<f32> {
     match function {
         Function::Relu | Function::LeakyRelu { .. } | Function::Abs | Function::Sign => vec![0.0],
         Function::Clip { lower, upper } => vec![lower, upper],
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_curve_is_split_where_both_sides_are_nearly_straight() {
+        // A sigmoid turns at 0: both halves bend one way, and on a long tail the point lies where the curve still bends.
+        let middle = point_of_least_area(Function::Sigmoid, -4.0, 4.0).unwrap();
+        assert!(middle.abs() < 0.6, "{middle}");
+        let tail = point_of_least_area(Function::Sigmoid, -1.0, 15.0).unwrap();
+        assert!((1.0..5.0).contains(&tail), "{tail}");
+        // The chord's gap of x² is the cube of the width.
+        assert_eq!(point_of_least_area(Function::Power { exponent: 2 }, -1.0, 3.0), Some(1.0));
+        assert_eq!(point_of_least_area(Function::Log, -1.0, 3.0), None);
     }
 }

@@ -9,6 +9,9 @@ use crate::bounds::program::{self as bounds, BoundError, Intermediate, Interval,
 /// Iterations of a domain's rows.
 const ITERATIONS: usize = 10;
 
+/// At least one box in this many has its rows climbed.
+const CLIMB_EVERY: usize = 16;
+
 /// What bounds say of a domain.
 pub struct Judged {
     /// The lowest bound of a disjunct.
@@ -52,7 +55,7 @@ impl Worker<'_, '_> {
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
         let Some(judged) = self.bound(region) else { return vec![domain] };
-        let climbed = self.climb_rows(region, &judged, ITERATIONS);
+        let climbed = self.climb_box(region, &judged);
         let lowest = lowest(&judged, &climbed);
         let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
         // Where nothing is left to halve, the search's own rounding may hide what the checker can show.
@@ -76,6 +79,27 @@ impl Worker<'_, '_> {
                 Vec::new()
             }
         }
+    }
+
+    /// Climbs the rows of a box, if what climbs have gained of late may suffice; else the rows are bounded once, for branching.
+    fn climb_box(&mut self, region: Region<'_>, judged: &Judged) -> Vec<Climbed> {
+        if judged.lowest > 0.0 {
+            return Vec::new();
+        }
+        self.since_climb += 1;
+        let hopeless = judged.lowest + 2.0 * self.climb_gain < 0.0 && self.since_climb < CLIMB_EVERY;
+        if hopeless {
+            return self.climb_rows(region, judged, 0);
+        }
+        self.since_climb = 0;
+        let climbed = self.climb_rows(region, judged, ITERATIONS);
+        let gain = lowest(judged, &climbed) - judged.lowest;
+        if gain.is_finite() {
+            // Gains shrink with boxes, slowly.
+            let before = if self.climb_gain.is_finite() { 0.9 * self.climb_gain } else { 0.0 };
+            self.climb_gain = gain.max(before);
+        }
+        climbed
     }
 
     /// Tries the point where the lowest linear bound is smallest, now and then.

@@ -13,6 +13,7 @@ use super::values::Values;
 use super::worker::{Base, Worker};
 use crate::bounds::program::batch::{RowSlopes, Start, climb_with_slopes};
 use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Region, Spec, Stop};
+use crate::program::{Function, Operation, Step};
 use crate::verify::Branching;
 use certus_core::proof::program::Bounds;
 
@@ -25,6 +26,18 @@ pub const ROWS: usize = 20;
 
 /// Iterations of the root's rows once all intermediate bounds are settled.
 pub const ROOT: usize = 60;
+
+/// Iterations of joint slopes at the root, if all functions are straight but for a kink at 0.
+const KINKS: usize = 20;
+
+/// Iterations of joint slopes at the root else: splits of curves gain less.
+const CURVES: usize = 50;
+
+/// Inputs that are more than a decimal rounded to both sides.
+fn free_inputs(domain: &Domain) -> usize {
+    let ends = domain.lower.iter().zip(domain.upper.iter());
+    ends.filter(|(l, u)| *u - *l > 1e-12 * (1.0 + l.abs())).count()
+}
 
 /// How to go on after the root.
 pub enum Plan {
@@ -50,12 +63,9 @@ impl Worker<'_, '_> {
             shared.out_of_budget();
             return (None, Plan::Ended);
         };
-        let free = lower.iter().zip(&upper).filter(|(l, u)| l < u).count();
-        let by_input = match shared.settings.branching {
-            Branching::Automatic => free <= INPUT_SPLIT_INPUTS,
-            Branching::Inputs => true,
-            Branching::Neurons => false,
-        };
+        if judged.lowest <= 0.0 && (attack && self.attack_root(1) || shared.out_of_budget()) {
+            return (None, Plan::Ended);
+        }
         let climbed = self.climb_rows(region, &judged, ROWS);
         let lowest = lowest(&judged, &climbed);
         let mut lemma = None;
@@ -72,9 +82,14 @@ impl Worker<'_, '_> {
                 lemma = Some(adaptive);
             }
         }
-        if attack && self.attack_root(2) || shared.out_of_budget() {
+        if attack && self.attack_root(1) || shared.out_of_budget() {
             return (None, Plan::Ended);
         }
+        let by_input = match shared.settings.branching {
+            Branching::Automatic => free_inputs(&domain) <= INPUT_SPLIT_INPUTS,
+            Branching::Inputs => true,
+            Branching::Neurons => false,
+        };
         if by_input {
             shared.note(judged.lowest, 0.0);
             let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
@@ -133,7 +148,14 @@ impl Worker<'_, '_> {
         let left = stop.deadline.map_or(Duration::MAX, |end| end.saturating_duration_since(now));
         // A share of what is left, so that something remains for the search.
         let stop = Stop { deadline: Some(now + (left / 6).min(Duration::from_secs(20))), ..stop };
-        let climb = Climb { iterations: 20, ..Climb::default() };
+        let curved = |s: &Step| match s.operation {
+            Operation::Elementwise { function, .. } => {
+                !matches!(function, Function::Relu | Function::LeakyRelu { .. } | Function::Abs)
+            }
+            _ => false,
+        };
+        let iterations = if problem.parts.program.steps().iter().any(curved) { CURVES } else { KINKS };
+        let climb = Climb { iterations, ..Climb::default() };
         let (bounds, slopes) =
             climb_with_slopes(&problem.parts.net, region.into(), &spec, &settings, &climb, stop).ok()?;
         let lemma = slopes.lemma(&problem.parts.net, &bounds.slots);

@@ -55,6 +55,10 @@ pub struct Worker<'a, 'c> {
     pub threads: usize,
     /// Lanes that a domain of the last batch took.
     pub lanes_each: usize,
+    /// What climbing the rows of a box gained of late.
+    pub climb_gain: f32,
+    /// Boxes since one was climbed.
+    pub since_climb: usize,
     since_attack: usize,
 }
 
@@ -62,7 +66,16 @@ impl<'a, 'c> Worker<'a, 'c> {
     pub fn new(shared: &'a Shared<'a>, referee: Referee<'c>, index: usize, threads: usize) -> Self {
         let seed = shared.settings.seed.wrapping_add(index as u64 * 0x1_0001);
         let attacker = Attacker::new(shared.problem, ATTACK_LANES, seed);
-        Self { shared, referee, attacker, threads, lanes_each: 1, since_attack: 0 }
+        Self {
+            shared,
+            referee,
+            attacker,
+            threads,
+            lanes_each: 1,
+            climb_gain: f32::INFINITY,
+            since_climb: 0,
+            since_attack: 0,
+        }
     }
 
     /// Has the checker accept a domain, and puts it into the tree: by its own `lemma`, or by that of the root.
