@@ -1,8 +1,12 @@
 //! `certus verify --proof` and `certus check` through the real binary.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use certus_engine::selftest::{Network, Node, Op, onnx_bytes};
 
 fn assets(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets").join(name)
@@ -82,4 +86,102 @@ fn a_journal_of_another_question_is_refused_and_left_alone() {
     assert_eq!(run.status.code(), Some(2));
     assert!(text(&run.stderr).contains("p.part"), "{}", text(&run.stderr));
     assert_eq!(fs::read_to_string(at.join("p.part")).unwrap(), "my notes");
+}
+
+/// A program of two hidden layers of 16 on 6 inputs, and a property that takes some hundred domains to prove.
+fn long_question(folder: &Path) {
+    let mut state = 1u64;
+    let mut draw = |count: usize, scale: f32| -> Vec<f32> {
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            ((state >> 40) % 129) as f32 - 64.0
+        };
+        (0..count).map(|_| next() / 64.0 * scale).collect()
+    };
+    let mut nodes = Vec::new();
+    for (cols, rows) in [(6, 16), (16, 16), (16, 1)] {
+        let (weights, bias) = (draw(rows * cols, 0.75), draw(rows, 0.25));
+        let op = Op::Dense { weights, bias, factors: [1.0, 1.0], matmul: false };
+        nodes.push(Node { op, inputs: vec![nodes.len()] });
+        if rows > 1 {
+            nodes.push(Node { op: Op::Leaky(0.125), inputs: vec![nodes.len()] });
+        }
+    }
+    fs::write(folder.join("net.onnx"), onnx_bytes(&Network { input: vec![6], nodes })).unwrap();
+    let mut property = String::from("(declare-const Y_0 Real)\n(assert (<= Y_0 -4.9))\n");
+    for i in 0..6 {
+        writeln!(property, "(declare-const X_{i} Real)\n(assert (>= X_{i} -1))\n(assert (<= X_{i} 1))")
+            .unwrap();
+    }
+    fs::write(folder.join("p.vnnlib"), property).unwrap();
+}
+
+/// How a run ends too early.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// Ctrl-C.
+    Interrupt,
+    /// `kill -9`.
+    Kill,
+}
+
+/// Starts a run and ends it once its journal has `bytes`; what it said on standard error.
+fn start_and_end(folder: &Path, args: &[&str], bytes: u64, end: End) -> String {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_certus"))
+        .args(args)
+        .current_dir(folder)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = Instant::now();
+    while fs::metadata(folder.join("proof.part")).map_or(0, |m| m.len()) < bytes {
+        assert!(child.try_wait().unwrap().is_none(), "{args:?} came to its end before {bytes} bytes");
+        assert!(start.elapsed() < Duration::from_secs(120), "{args:?}: no journal of {bytes} bytes");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    match end {
+        End::Kill => child.kill().unwrap(),
+        End::Interrupt => {
+            use nix::sys::signal::{Signal, kill};
+            kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+        }
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(!output.status.success() && !folder.join("proof").exists(), "{args:?}");
+    text(&output.stderr)
+}
+
+/// Leaves that a run counts on standard error: proved now, or accepted again.
+fn domains_of(output: &Output) -> u64 {
+    let said: serde_json::Value = serde_json::from_str(text(&output.stdout).lines().last().unwrap()).unwrap();
+    said["domains"].as_u64().unwrap()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_run_that_is_killed_goes_on_from_its_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    long_question(at);
+    fs::write(at.join("neurons.toml"), "branching = \"neurons\"\n").unwrap();
+    let verify = ["verify", "net.onnx", "p.vnnlib", "--threads", "1", "--json", "--proof", "proof"];
+    for more in [vec![], vec!["--config", "neurons.toml"]] {
+        let args = [&verify[..], &more].concat();
+        let whole = domains_of(&certus(at, &args));
+        fs::remove_file(at.join("proof")).unwrap();
+        // Once early and once late; each run goes on from the one before.
+        let said = start_and_end(at, &args, 2_000, End::Kill);
+        assert!(!said.contains("going on"), "{said}");
+        let said = start_and_end(at, &args, 16_000, End::Interrupt);
+        assert!(said.contains("going on from an earlier run"), "{said}");
+        let last = certus(at, &args);
+        assert!(text(&last.stdout).starts_with("unsat\n"), "{}", text(&last.stderr));
+        assert!(text(&last.stderr).contains("going on from an earlier run"));
+        assert!(domains_of(&last) < whole, "{more:?}: domains of {whole} that are proved need no search");
+        assert!(!at.join("proof.part").exists(), "the journal is gone");
+        let check = certus(at, &["check", "net.onnx", "p.vnnlib", "proof"]);
+        assert!(check.status.success(), "{}", text(&check.stderr));
+        fs::remove_file(at.join("proof")).unwrap();
+    }
 }
