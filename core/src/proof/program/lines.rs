@@ -289,7 +289,7 @@ fn best(a: f64, b: f64, value: impl Fn(f64) -> f64) -> f64 {
     best.0
 }
 
-/// Between which slopes useful lines of `function` on `[lower, upper]` lie: those of [`CHORDS`] chords. A claimed byte is a share of
+/// Between which slopes useful lines of `function` on `[lower, upper]` lie: those of `CHORDS` chords. A claimed byte is a share of
 /// this range. Any slope is sound.
 ///
 /// # Errors
