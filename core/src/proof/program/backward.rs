@@ -1,14 +1,15 @@
 //! The backward pass: a block of rows on some slots becomes rows on the input, then bounds.
 
-use super::super::{Factors, Rejection, up};
+use super::super::Rejection;
 use super::Split;
-use super::checker::{Rows, View};
+use super::checker::View;
 use super::derive::side;
 use super::interval::{bias_at, factors_of, intersect, rejection, source};
 use super::kernel::{Kernel, Lines, Matrix};
 use super::layout::claims_per_element;
 use super::lines;
 use super::planes::{Interval, MaxPlane, mass, product};
+use super::rows::{Rows, two_parts};
 use crate::program::{Constants, Function, Groups, Operation, Slot, Step, Terms, to_usize};
 
 /// What claims add to a block of rows.
@@ -28,94 +29,6 @@ pub(super) trait Hints {
 /// A share `0..=1`.
 fn share(byte: u8) -> f64 {
     f64::from(byte) / 255.0
-}
-
-/// Two disjoint parts of a slice, given by start and length.
-fn two_parts(
-    all: &mut [f64],
-    first: (usize, usize),
-    second: (usize, usize),
-) -> Result<(&mut [f64], &mut [f64]), Rejection> {
-    let swapped = first.0 > second.0;
-    let ((a, a_len), (b, b_len)) = if swapped { (second, first) } else { (first, second) };
-    let (low, high) = all.split_at_mut_checked(b).ok_or(Rejection::Shape)?;
-    let low = low.get_mut(a..a + a_len).ok_or(Rejection::Shape)?;
-    let high = high.get_mut(..b_len).ok_or(Rejection::Shape)?;
-    Ok(if swapped { (high, low) } else { (low, high) })
-}
-
-/// Whether all are 0, of either sign: without an early end, so that it compiles to vectors.
-fn is_zero(row: &[f64]) -> bool {
-    row.iter().fold(0, |bits, a| bits | (a.to_bits() << 1)) == 0
-}
-
-impl Rows<'_> {
-    /// Begins a block of `used` rows with no coefficients, values and deductions; lanes come in multiples of `multiple`.
-    pub(super) fn begin(&mut self, used: usize, multiple: usize) {
-        let lanes = used.max(1).checked_next_multiple_of(multiple).unwrap_or(self.most);
-        self.lanes = if lanes < self.most { lanes } else { self.most };
-        self.touched.fill(0);
-        self.value.fill(0.0);
-        self.deduct.fill(0.0);
-    }
-
-    /// Where a slot's coefficients lie: start and length.
-    fn place(&self, view: &View<'_>, slot: Slot) -> (usize, usize) {
-        (view.layout.arena(slot) * self.lanes, view.program.size(slot) * self.lanes)
-    }
-
-    /// Begins a slot's coefficients, all zero, if it had none before.
-    pub(super) fn touch(&mut self, view: &View<'_>, slot: Slot) -> Result<(), Rejection> {
-        let touched = self.touched.get_mut(slot.0).ok_or(Rejection::Shape)?;
-        if *touched == 0 {
-            *touched = 1;
-            self.marks(view, slot)?.fill(0);
-        }
-        Ok(())
-    }
-
-    /// The marks of a slot's rows.
-    fn marks(&mut self, view: &View<'_>, slot: Slot) -> Result<&mut [u32], Rejection> {
-        let at = view.layout.arena(slot);
-        self.live.get_mut(at..at + view.program.size(slot)).ok_or(Rejection::Shape)
-    }
-
-    /// Writes zeros into an element's row that stands for them; then it is live.
-    fn enliven(&mut self, view: &View<'_>, slot: Slot, element: usize) -> Result<(), Rejection> {
-        let at = view.layout.arena(slot) + element;
-        let live = self.live.get_mut(at).ok_or(Rejection::Shape)?;
-        if *live == 0 {
-            *live = 1;
-            let (from, to) = (at * self.lanes, (at + 1) * self.lanes);
-            self.arena.get_mut(from..to).ok_or(Rejection::Shape)?.fill(0.0);
-        }
-        Ok(())
-    }
-
-    /// The coefficients of an element of a slot that was touched, `[lanes]`, to be added to.
-    pub(super) fn row(
-        &mut self,
-        view: &View<'_>,
-        slot: Slot,
-        element: usize,
-    ) -> Result<&mut [f64], Rejection> {
-        self.enliven(view, slot, element)?;
-        let at = (view.layout.arena(slot) + element) * self.lanes;
-        self.arena.get_mut(at..at + self.lanes).ok_or(Rejection::Shape)
-    }
-
-    fn is_touched(&self, slot: Slot) -> bool {
-        self.touched.get(slot.0).is_some_and(|t| *t != 0)
-    }
-
-    /// `V − D`, rounded down.
-    pub(super) fn bound(&self, lane: usize, factors: Factors) -> Result<f64, Rejection> {
-        let (Some(value), Some(deduct)) = (self.value.get(lane), self.deduct.get(lane)) else {
-            return Err(Rejection::Shape);
-        };
-        let bound = (value - up(deduct * factors.inflate)).next_down();
-        if bound.is_finite() { Ok(bound) } else { Err(Rejection::NonFinite) }
-    }
 }
 
 /// A backward pass under way.
@@ -149,15 +62,6 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             Operation::Product { left, right, m, k, n, .. } => self.product(index, (left, right), (m, k, n)),
             Operation::Index { terms, indices } => self.index(Slot(index + 1), terms, indices),
         }
-    }
-
-    /// Whether every lane's coefficient of an element is 0.
-    fn is_zero(&self, slot: Slot, element: usize) -> Result<bool, Rejection> {
-        let (at, lanes) = (self.view.layout.arena(slot) + element, self.rows.lanes);
-        if self.rows.live.get(at) == Some(&0) {
-            return Ok(true);
-        }
-        self.rows.arena.get(at * lanes..(at + 1) * lanes).map(is_zero).ok_or(Rejection::Shape)
     }
 
     /// The charge on a term for each unit of its size.
@@ -220,7 +124,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let first = view.layout.offset(slot);
         let mut kept = 0;
         for element in 0..view.program.size(slot) {
-            if self.is_zero(slot, element)? {
+            if self.rows.is_zero(&self.view, slot, element)? {
                 continue;
             }
             let a = self.rows.arena.get_mut(at..at + len).ok_or(Rejection::Shape)?;
@@ -258,7 +162,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         }
         for (element, index) in indices.iter().enumerate() {
             let Some(from) = source(view.program, terms, *index) else { continue };
-            if self.is_zero(slot, element)? {
+            if self.rows.is_zero(&self.view, slot, element)? {
                 continue;
             }
             let error = charge * mass(view.interval(from.0, from.1)?);
@@ -309,7 +213,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let claimed = self.claimed(bytes);
         let cut = self.mark_cuts(input)?;
         for element in 0..view.program.size(slot) {
-            let zero = self.is_zero(slot, element)?;
+            let zero = self.rows.is_zero(&self.view, slot, element)?;
             if !zero {
                 let bytes = claimed.then_some(bytes + element * per_element);
                 if cut && self.rows.index.get(element) == Some(&1) {
@@ -454,7 +358,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         self.rows.touch(&view, input)?;
         let claimed = self.claimed(bytes);
         for (output, group) in groups.iter().enumerate() {
-            if self.is_zero(Slot(index + 1), output)? {
+            if self.rows.is_zero(&self.view, Slot(index + 1), output)? {
                 continue;
             }
             if claimed {
@@ -545,7 +449,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         self.rows.touch(&view, operands.1)?;
         let claimed = self.claimed(bytes);
         for output in 0..view.program.size(Slot(index + 1)) {
-            if self.is_zero(Slot(index + 1), output)? {
+            if self.rows.is_zero(&self.view, Slot(index + 1), output)? {
                 continue;
             }
             for inner in 0..k {
@@ -601,7 +505,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let (view, charge) = (self.view, self.charge());
         if self.rows.is_touched(Slot::INPUT) {
             for element in 0..view.program.inputs() {
-                if self.is_zero(Slot::INPUT, element)? {
+                if self.rows.is_zero(&self.view, Slot::INPUT, element)? {
                     continue;
                 }
                 let (l, u) = view.interval(Slot::INPUT, element)?;

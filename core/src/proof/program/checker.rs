@@ -2,6 +2,7 @@
 
 use super::super::{Factors, Meaning, Rejection, TINY};
 use super::planes::Interval;
+use super::rows::Rows;
 use super::{Kernel, Layout, Problem, Split};
 use crate::program::{Program, Slot};
 
@@ -93,28 +94,6 @@ pub struct Checker<'a, K> {
     pub(super) lines: &'a mut [f64],
     pub(super) scratch: &'a mut [f64],
     pub(super) rows: Rows<'a>,
-}
-
-/// A block of rows under way.
-pub(super) struct Rows<'m> {
-    /// Coefficients on every slot that lives.
-    pub arena: &'m mut [f64],
-    /// For each row of the arena: 0 where it holds anything and stands for zeros, else 1.
-    pub live: &'m mut [u32],
-    pub value: &'m mut [f64],
-    pub deduct: &'m mut [f64],
-    /// One number for each lane.
-    pub free: &'m mut [f64],
-    /// Rows of a matrix that are not zero; or marks of a slot's elements.
-    pub index: &'m mut [u32],
-    /// Three lists over the lanes: in a lemma, what each bounds and where its slopes begin; for leaves, see there.
-    pub starts: &'m mut [u32],
-    /// Which slots have coefficients: 0 or 1.
-    pub touched: &'m mut [u32],
-    /// Lanes of this block; a row's coefficients lie so far apart.
-    pub lanes: usize,
-    /// Most lanes of a block.
-    pub most: usize,
 }
 
 /// Bounds as a backward pass reads them.

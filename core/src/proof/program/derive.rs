@@ -2,11 +2,12 @@
 
 use super::super::Rejection;
 use super::backward::{Backward, Hints};
-use super::checker::{Bounds, Checker, Fingerprint, Rows, State, View};
+use super::checker::{Bounds, Checker, Fingerprint, State, View};
 use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
 use super::lines::{self, undecided};
 use super::planes::{Interval, mass};
+use super::rows::Rows;
 use super::{Kernel, Split};
 use crate::program::{Map, Operation, Program, Slot, to_usize};
 

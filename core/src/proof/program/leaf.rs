@@ -283,7 +283,7 @@ impl<K: Kernel> Checker<'_, K> {
 
 /// Starts the claimed row of each disjunct in its lane.
 fn load(
-    rows: &mut super::checker::Rows<'_>,
+    rows: &mut super::rows::Rows<'_>,
     view: &View<'_>,
     problem: &Problem<'_>,
     claims: &[Claim<'_>],
@@ -302,7 +302,7 @@ fn load(
 
 /// Adds a row's coefficients on the outputs, or on the input, to a lane.
 pub(super) fn start(
-    rows: &mut super::checker::Rows<'_>,
+    rows: &mut super::rows::Rows<'_>,
     view: &View<'_>,
     (slot, lane): (Slot, usize),
     row: &Row<'_>,

@@ -87,6 +87,7 @@ mod leaf;
 mod leaves;
 mod lines;
 mod planes;
+mod rows;
 mod tree;
 
 pub use checker::{Bounds, Checker, Memory};
