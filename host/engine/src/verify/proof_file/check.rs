@@ -221,6 +221,8 @@ impl Check<'_> {
             })
             .collect();
         let refused: Mutex<Option<(usize, Rejection)>> = Mutex::new(None);
+        // A thread that ends early may have left leaves that it took unchecked, in a tree that another has walked to its end.
+        let abandoned = AtomicBool::new(false);
         let work = || {
             let mut judge = judge();
             for (index, group) in groups.iter().enumerate().filter(|(_, g)| !g.is_walked()) {
@@ -228,7 +230,7 @@ impl Check<'_> {
                     Ok(seen) => {
                         *group.seen.lock().expect("no thread panics while it holds the lock") = Some(seen);
                     }
-                    Err(_) if over() => return,
+                    Err(_) if over() => return abandoned.store(true, Ordering::Relaxed),
                     Err(reason) => {
                         self.failed.store(true, Ordering::Relaxed);
                         *refused.lock().expect("no thread panics while it holds the lock") =
@@ -251,6 +253,9 @@ impl Check<'_> {
         if let Some((index, reason)) = refused.into_inner().expect("all threads have ended") {
             let case = batch[index].cases[0];
             return Err(ProofError::Rejected { group: checked.groups + index, case, reason });
+        }
+        if abandoned.into_inner() {
+            return Err(ProofError::Stopped);
         }
         for (proof, group) in batch.iter().zip(groups) {
             let seen = group.seen.into_inner().expect("all threads have ended");

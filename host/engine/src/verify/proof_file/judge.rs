@@ -3,7 +3,9 @@
 use super::check::Group;
 use certus_core::Network;
 use certus_core::program::{Program, Slot};
-use certus_core::proof::program::{self as general, Bounds, Checker, Layout, LeafBytes, Lemma, Visitor};
+use certus_core::proof::program::{
+    self as general, Bounds, Checker, Layout, Leaf, LeafBytes, Lemma, Visitor,
+};
 use certus_core::proof::{self, Frame, Rejection};
 
 /// Rows bounded together.
@@ -145,8 +147,11 @@ impl<K: general::Kernel + Clone> Judge for ProgramJudge<'_, K> {
             group,
             checker,
             levels: self.bounds.iter_mut().map(|m| Bounds::new(self.layout, m)).collect(),
+            layout: self.layout,
             pending: Vec::new(),
             derived: 0,
+            held: Vec::new(),
+            rows: 0,
             claims: vec![general::Claim::default(); disjuncts.len()],
             margins: vec![0.0; disjuncts.len()],
             met: 0,
@@ -155,6 +160,7 @@ impl<K: general::Kernel + Clone> Judge for ProgramJudge<'_, K> {
         let path = (self.frames.as_mut_slice(), self.splits.as_mut_slice());
         let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
         general::walk(&problem, self.layout, group.bytes, (&mut lower, &mut upper), path, &mut visit)?;
+        visit.flush()?;
         Ok(Seen { leaves: stats.leaves, lemmas: shape.lemmas, depth: stats.depth })
     }
 }
@@ -205,18 +211,63 @@ struct Pending<'p> {
     lemma: Lemma<'p>,
 }
 
+/// A leaf on the box of the bounds that it inherits from, to be checked with others.
+struct Held<'p> {
+    splits: Vec<general::Split>,
+    first: usize,
+    claims: Vec<general::Claim<'p>>,
+}
+
 /// A walk that checks the leaves it takes.
 struct Visit<'v, 'a, 'b, 'p, K> {
     group: &'v Group<'v>,
     checker: Checker<'a, K>,
+    layout: &'v Layout<'v>,
     levels: Vec<Bounds<'b>>,
     /// Lemmas of the path; the first `derived` of them are in `levels`.
     pending: Vec<Pending<'p>>,
     derived: usize,
+    /// Leaves that inherit from the last level derived, and their claims in all.
+    held: Vec<Held<'p>>,
+    rows: usize,
     claims: Vec<general::Claim<'p>>,
     margins: Vec<f64>,
     met: usize,
     mine: bool,
+}
+
+impl<'p, K: general::Kernel> Visit<'_, '_, '_, 'p, K> {
+    /// Derives the lemmas of the path as far as `level`.
+    fn derive(&mut self, level: usize) -> Result<(), Rejection> {
+        while self.derived <= level {
+            let (above, here) = self.levels.split_at_mut_checked(self.derived).ok_or(Rejection::Depth)?;
+            let bounds = here.first_mut().ok_or(Rejection::Depth)?;
+            let p = self.pending.get(self.derived).ok_or(Rejection::Shape)?;
+            self.checker.derive(above.last(), (&p.lower, &p.upper), &p.splits, &p.lemma, bounds)?;
+            self.derived += 1;
+        }
+        Ok(())
+    }
+
+    /// Checks the leaves that are held.
+    fn flush(&mut self) -> Result<(), Rejection> {
+        let held = std::mem::take(&mut self.held);
+        let rows = std::mem::take(&mut self.rows);
+        if held.is_empty() {
+            return Ok(());
+        }
+        let bounds = self.derived.checked_sub(1).and_then(|last| self.levels.get(last));
+        let bounds = bounds.ok_or(Rejection::Shape)?;
+        let leaves: Vec<Leaf<'_>> =
+            held.iter().map(|l| Leaf { splits: &l.splits, first: l.first, claims: &l.claims }).collect();
+        let mut margins = vec![f64::NAN; rows];
+        let mut outcomes = vec![Err(Rejection::Shape); leaves.len()];
+        self.checker.check_leaves(bounds, &leaves, &mut margins, &mut outcomes)?;
+        match outcomes.iter().find_map(|o| o.err()) {
+            Some(why) => Err(why),
+            None => Ok(()),
+        }
+    }
 }
 
 impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
@@ -227,6 +278,7 @@ impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
         splits: &[general::Split],
         lemma: &Lemma<'p>,
     ) -> Result<(), Rejection> {
+        self.flush()?;
         self.pending.truncate(level);
         self.derived = self.derived.min(level);
         let (lower, upper) = (lower.to_vec(), upper.to_vec());
@@ -246,15 +298,18 @@ impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
         if !self.mine {
             return Ok(());
         }
-        while self.derived <= level {
-            let (above, here) = self.levels.split_at_mut_checked(self.derived).ok_or(Rejection::Depth)?;
-            let bounds = here.first_mut().ok_or(Rejection::Depth)?;
-            let p = self.pending.get(self.derived).ok_or(Rejection::Shape)?;
-            self.checker.derive(above.last(), (&p.lower, &p.upper), &p.splits, &p.lemma, bounds)?;
-            self.derived += 1;
+        if level + 1 != self.derived {
+            self.flush()?;
+            self.derived = self.derived.min(level + 1);
+            self.derive(level)?;
         }
-        let (disjuncts, claims) = (leaf.disjuncts(), leaf.parse(&mut self.claims)?);
         let bounds = self.levels.get(level).ok_or(Rejection::Depth)?;
+        let (disjuncts, claims) = (leaf.disjuncts(), leaf.parse(&mut self.claims)?);
+        if bounds.slot(self.layout, Slot::INPUT).is_some_and(|b| b == region) {
+            self.rows += claims.len();
+            self.held.push(Held { splits: splits.to_vec(), first: disjuncts.start, claims: claims.to_vec() });
+            return if self.rows < LANES { Ok(()) } else { self.flush() };
+        }
         let margins = self.margins.get_mut(..claims.len()).ok_or(Rejection::Shape)?;
         self.checker.check_part(bounds, (region, splits), disjuncts, claims, margins).map(|_| ())
     }
