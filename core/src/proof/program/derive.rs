@@ -59,6 +59,38 @@ impl Slopes for IntervalsOnly {
     }
 }
 
+/// Checkers that derive the same lemma of the same problem at once, on the same box and under the same splits, and share its rows.
+pub trait Team {
+    /// Whether this checker propagates the rows of block `block`; all count the blocks of a derivation alike, from 0. A block that no
+    /// checker takes tightens nothing.
+    fn takes(&mut self, block: usize) -> bool;
+    /// Tells the others the bounds of a slot once its rows are propagated, and intersects them with theirs. Every checker calls this for
+    /// the same slots in the same order.
+    ///
+    /// # Errors
+    /// Ends the derivation: another checker has failed.
+    fn exchange(&mut self, lower: &mut [f64], upper: &mut [f64]) -> Result<(), Rejection>;
+}
+
+/// One checker, which propagates all rows.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Alone;
+
+impl Team for Alone {
+    fn takes(&mut self, _: usize) -> bool {
+        true
+    }
+    fn exchange(&mut self, _: &mut [f64], _: &mut [f64]) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
+/// A derivation under way: its team, and the blocks of rows met so far.
+struct Shared<'t, T> {
+    team: &'t mut T,
+    blocks: usize,
+}
+
 /// The slopes of a block of rows; no multipliers.
 struct Starts<'s> {
     bytes: &'s [u8],
@@ -175,6 +207,21 @@ impl<K: Kernel> Checker<'_, K> {
         slopes: &impl Slopes,
         bounds: &mut Bounds<'_>,
     ) -> Result<bool, Rejection> {
+        self.derive_shared(&mut Alone, parent, (region, splits), slopes, bounds)
+    }
+
+    /// As [`Self::derive`], sharing the rows with the checkers of a team.
+    ///
+    /// # Errors
+    /// [`Rejection`]; then `bounds` hold nothing.
+    pub fn derive_shared(
+        &mut self,
+        team: &mut impl Team,
+        parent: Option<&Bounds<'_>>,
+        (region, splits): ((&[f64], &[f64]), &[Split]),
+        slopes: &impl Slopes,
+        bounds: &mut Bounds<'_>,
+    ) -> Result<bool, Rejection> {
         bounds.state = State::Void;
         self.check_domain(region, splits)?;
         let elements = self.layout.elements();
@@ -194,8 +241,9 @@ impl<K: Kernel> Checker<'_, K> {
         }
         let mut total: f64 = region.0.iter().zip(region.1).map(|(l, u)| mass((*l, *u))).sum();
         let splits_here = Fingerprint::of(splits);
+        let mut shared = Shared { team, blocks: 0 };
         for index in 0..self.problem.program.steps().len() {
-            if !self.tighten_operands(index, total, splits, slopes, bounds)?
+            if !self.tighten_operands(&mut shared, (index, total), splits, slopes, bounds)?
                 || !self.step_bounds(index, (parent, slopes.has_claims()), splits, bounds)?
             {
                 bounds.state = State::Empty { splits: splits_here };
@@ -277,8 +325,8 @@ impl<K: Kernel> Checker<'_, K> {
     /// Tightens each operand of step `index` that no relaxed step has read before; false if empty.
     fn tighten_operands(
         &mut self,
-        index: usize,
-        total: f64,
+        shared: &mut Shared<'_, impl Team>,
+        (index, total): (usize, f64),
         splits: &[Split],
         slopes: &impl Slopes,
         bounds: &mut Bounds<'_>,
@@ -293,10 +341,11 @@ impl<K: Kernel> Checker<'_, K> {
         for slot in operands.into_iter().flatten() {
             let Some((first, only)) = self.layout.relaxed(slot) else { continue };
             if first == index && rows_help(program, slot) {
-                self.tighten((slot, only.then_some(index)), total, splits, slopes, bounds)?;
+                self.tighten(shared, (slot, only.then_some(index), total), splits, slopes, bounds)?;
                 let (from, to) = (self.layout.offset(slot), self.layout.offset(Slot(slot.0 + 1)));
-                let lower = bounds.lower.get(from..to).ok_or(Rejection::Shape)?;
-                let upper = bounds.upper.get(from..to).ok_or(Rejection::Shape)?;
+                let lower = bounds.lower.get_mut(from..to).ok_or(Rejection::Shape)?;
+                let upper = bounds.upper.get_mut(from..to).ok_or(Rejection::Shape)?;
+                shared.team.exchange(lower, upper)?;
                 if is_empty(slot, splits, lower, upper)? {
                     return Ok(false);
                 }
@@ -308,8 +357,8 @@ impl<K: Kernel> Checker<'_, K> {
     /// Tightens the elements of `slot` by rows, as many at once as there are lanes.
     fn tighten(
         &mut self,
-        (slot, reader): (Slot, Option<usize>),
-        total: f64,
+        shared: &mut Shared<'_, impl Team>,
+        (slot, reader, total): (Slot, Option<usize>, f64),
         splits: &[Split],
         slopes: &impl Slopes,
         bounds: &mut Bounds<'_>,
@@ -343,6 +392,10 @@ impl<K: Kernel> Checker<'_, K> {
                 next += 1;
             }
             if used == 0 {
+                continue;
+            }
+            shared.blocks += 1;
+            if !shared.team.takes(shared.blocks - 1) {
                 continue;
             }
             self.rows.begin(used, self.kernel.lane_multiple());

@@ -91,7 +91,7 @@ mod rows;
 mod tree;
 
 pub use checker::{Bounds, Checker, Memory};
-pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
+pub use derive::{Adaptive, Alone, IntervalsOnly, Slopes, Start, Team};
 pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, lanes};
 pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;

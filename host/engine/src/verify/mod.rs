@@ -5,6 +5,7 @@
 //! leaves of the tree.
 
 mod attack;
+mod crew;
 mod exact;
 mod group;
 mod input_split;

@@ -10,16 +10,20 @@ use super::tree::{LeafClaim, LemmaBytes};
 use super::worker::Answer;
 use crate::bounds::program::{Interval, Stop};
 use crate::device::ProgramKernel;
+use crate::verify::crew::{Crew, Member};
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, Leaf, LeafBytes, Lemma, Memory, Problem, Row,
-    Slopes, Split, Start, TreeMemory, Visitor, walk,
+    Alone, Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, Leaf, LeafBytes, Lemma, Memory, Problem,
+    Row, Slopes, Split, Start, Team, TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 use certus_kernels::LANE_MULTIPLE;
 
 /// Rows of a lemma bounded together by the checker.
 const LANES: usize = 64;
+
+/// Length of bounds from which on a lemma's rows are shared by threads.
+const WORTH_A_CREW: usize = 8192;
 
 /// Rows of leaves bounded together, at least.
 const LEAF_LANES: usize = 32;
@@ -104,6 +108,18 @@ impl<'a> Desk<'a> {
         self.layout.claims_len(Slot(slot))
     }
 
+    /// A checker in memory of its own.
+    fn checker<'c>(
+        &'c self,
+        floats: &'c mut Vec<f64>,
+        index: &'c mut Vec<u32>,
+        lanes: usize,
+    ) -> Result<Checker<'c, ProgramKernel>, Rejection> {
+        floats.resize(self.layout.memory_len(lanes), 0.0);
+        index.resize(self.layout.index_len(lanes), 0);
+        Checker::new(&self.problem, &self.layout, self.kernel.clone(), Memory { floats, index, lanes })
+    }
+
     /// Bounds to be derived, in `memory`.
     pub fn bounds<'m>(&self, memory: &'m mut Vec<f64>) -> Bounds<'m> {
         memory.resize(self.layout.bounds_len(), 0.0);
@@ -125,8 +141,8 @@ pub struct Referee<'a> {
     lemmas: Checker<'a, ProgramKernel>,
     /// For leaves of many domains, or of many disjuncts.
     leaves: Checker<'a, ProgramKernel>,
+    desk: &'a Desk<'a>,
     layout: &'a Layout<'a>,
-    slots: usize,
     bounds: &'a mut [f64],
     margins: Vec<f64>,
     spent: &'a AtomicU64,
@@ -142,18 +158,12 @@ impl<'a> Referee<'a> {
         let few = disjuncts.next_multiple_of(LANE_MULTIPLE).clamp(LEAF_LANES, LANES);
         let [wide, narrow] = &mut memory.floats;
         let [wide_index, narrow_index] = &mut memory.index;
-        let checker = |floats: &'a mut Vec<f64>, index: &'a mut Vec<u32>, lanes: usize| {
-            floats.resize(desk.layout.memory_len(lanes), 0.0);
-            index.resize(desk.layout.index_len(lanes), 0);
-            let lent = Memory { floats, index, lanes };
-            Checker::new(&desk.problem, &desk.layout, desk.kernel.clone(), lent)
-        };
         memory.bounds.resize(desk.layout.bounds_len(), 0.0);
         Ok(Self {
-            lemmas: checker(wide, wide_index, LANES)?,
-            leaves: checker(narrow, narrow_index, few)?,
+            lemmas: desk.checker(wide, wide_index, LANES)?,
+            leaves: desk.checker(narrow, narrow_index, few)?,
+            desk,
             layout: &desk.layout,
-            slots: desk.problem.program.slots(),
             bounds: &mut memory.bounds,
             margins: vec![0.0; disjuncts],
             spent: &desk.spent,
@@ -169,17 +179,34 @@ impl<'a> Referee<'a> {
         self.lemmas.derive(None, region, &[], &IntervalsOnly, &mut bounds)
     }
 
-    /// Derives `lemma` into `bounds`; false if that fails or time is up.
+    /// Derives the `lemma` of a root into `bounds`, its rows shared by so many threads; false if that fails or time is up.
     pub fn derive(
         &mut self,
-        above: Option<&Bounds<'_>>,
-        (region, splits): (Box64<'_>, &[Split]),
+        threads: usize,
+        place: Place<'_>,
         lemma: &LemmaBytes,
         bounds: &mut Bounds<'_>,
         stop: Stop<'_>,
     ) -> bool {
         let _watch = Watch::start(self.spent);
-        derive(&mut self.lemmas, (self.layout, self.slots), above, (region, splits), lemma, bounds, stop)
+        let desk = self.desk;
+        if threads < 2 || desk.layout.bounds_len() < WORTH_A_CREW {
+            return derive(&mut self.lemmas, &mut Alone, None, place, (desk, lemma), bounds, stop);
+        }
+        let crew = Crew::new(threads);
+        std::thread::scope(|scope| {
+            for _ in 1..threads {
+                scope.spawn(|| {
+                    let member = crew.join();
+                    let (mut floats, mut index, mut bounds) = Default::default();
+                    let mut bounds = desk.bounds(&mut bounds);
+                    if let Ok(mut checker) = desk.checker(&mut floats, &mut index, LANES) {
+                        derive_in(member, &mut checker, place, (desk, lemma), &mut bounds, stop);
+                    }
+                });
+            }
+            derive_in(crew.join(), &mut self.lemmas, place, (desk, lemma), bounds, stop)
+        })
     }
 
     /// Whether the checker accepts that the claims refute every disjunct on the box cut by the splits: from bounds derived above
@@ -203,9 +230,8 @@ impl<'a> Referee<'a> {
             return self.leaves.check_leaf(bounds, region, splits, &claims, &mut self.margins).map(|_| ());
         };
         let mut bounds = Bounds::new(self.layout, self.bounds);
-        let domain = (region, splits);
-        let program = (self.layout, self.slots);
-        if !derive(&mut self.lemmas, program, above, domain, lemma, &mut bounds, stop) {
+        let what = (self.desk, lemma);
+        if !derive(&mut self.lemmas, &mut Alone, above, (region, splits), what, &mut bounds, stop) {
             return Err(Rejection::Length);
         }
         self.leaves.check_leaf(&bounds, region, splits, &claims, &mut self.margins).map(|_| ())
@@ -261,17 +287,33 @@ fn with_bytes<'c>(claims: &'c [LeafClaim], betas: &'c [Vec<u8>]) -> Vec<Claim<'c
 
 fn derive(
     checker: &mut Checker<'_, ProgramKernel>,
-    (layout, slots): (&Layout<'_>, usize),
+    team: &mut impl Team,
     above: Option<&Bounds<'_>>,
-    (region, splits): (Box64<'_>, &[Split]),
-    lemma: &LemmaBytes,
+    place: Place<'_>,
+    (desk, lemma): (&Desk<'_>, &LemmaBytes),
     bounds: &mut Bounds<'_>,
     stop: Stop<'_>,
 ) -> bool {
-    let Ok(lemma) = Lemma::new(lemma, layout, slots) else { return false };
+    let Ok(lemma) = Lemma::new(lemma, &desk.layout, desk.problem.program.slots()) else { return false };
     let slopes = Until { lemma, stop };
     // Rows that were skipped at the end of time are not what the proof will say.
-    checker.derive(above, region, splits, &slopes, bounds).is_ok() && !stop.now()
+    checker.derive_shared(team, above, place, &slopes, bounds).is_ok() && !stop.now()
+}
+
+/// One thread's part in the lemma of a root.
+fn derive_in(
+    mut member: Member<'_>,
+    checker: &mut Checker<'_, ProgramKernel>,
+    place: Place<'_>,
+    what: (&Desk<'_>, &LemmaBytes),
+    bounds: &mut Bounds<'_>,
+    stop: Stop<'_>,
+) -> bool {
+    let derived = derive(checker, &mut member, None, place, what, bounds, stop);
+    if derived {
+        member.finish();
+    }
+    derived
 }
 
 /// A lemma without rows once it is time to stop.

@@ -26,7 +26,7 @@ impl Worker<'_, '_> {
             let open = self.domains_of(&domain, left.tips)?;
             return Some((None, Plan::Inputs(open)));
         };
-        if !self.referee.derive(None, domain.place(), &lemma, bounds, shared.stop()) {
+        if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
             return shared.out_of_budget().then_some((None, Plan::Ended));
         }
         let intervals = desk.intervals(bounds)?;

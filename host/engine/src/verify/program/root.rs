@@ -71,7 +71,7 @@ impl Worker<'_, '_> {
         let mut lemma = None;
         if lowest > 0.0 {
             let adaptive = adaptive_lemma();
-            if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
+            if self.referee.derive(self.threads, domain.place(), &adaptive, bounds, shared.stop()) {
                 let base = Base::new(shared, &adaptive, bounds);
                 let claims = self.claims_of(&judged, &climbed);
                 if self.prove(Some(&base), &mut domain, None, claims) {
@@ -100,7 +100,7 @@ impl Worker<'_, '_> {
             (Some(lemma), _) => lemma,
             (None, slopes) => {
                 let lemma = slopes.as_ref().map_or_else(adaptive_lemma, |(lemma, _)| lemma.clone());
-                if !self.referee.derive(None, domain.place(), &lemma, bounds, shared.stop()) {
+                if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
                     shared.out_of_budget();
                     return (None, Plan::Ended);
                 }

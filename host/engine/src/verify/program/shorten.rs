@@ -62,10 +62,11 @@ fn shorter(
         return None;
     }
     let mut bounds = desk.bounds(&mut floats);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let root = Domain::root(&case.region.lower, &case.region.upper);
     let stop = Stop { deadline: Some(until), ..Stop::default() };
     let inherited = match &nodes[0].lemma {
-        Some(lemma) if !referee.derive(None, root.place(), lemma, &mut bounds, stop) => return None,
+        Some(lemma) if !referee.derive(threads, root.place(), lemma, &mut bounds, stop) => return None,
         lemma => lemma.is_some(),
     };
     let parents = parents(&nodes);

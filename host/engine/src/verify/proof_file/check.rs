@@ -15,12 +15,13 @@ use crate::device::{ProgramKernel, ProofKernel};
 use crate::model::Model;
 use crate::property::{Case, Property};
 use crate::verify::CaseProof;
+use crate::verify::crew::Crew;
 use certus_core::Network;
 use certus_core::proof::program::{self as general, Layout};
 use certus_core::proof::{self, Meaning, Rejection};
 
-/// Leaves that a thread takes at once.
-const CHUNK: usize = 8;
+/// Leaves that a thread takes at once, if they are cheap.
+pub(super) const CHUNK: usize = 8;
 /// Groups are checked together until their trees have so many bytes, or are so many.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_GROUPS: usize = 4096;
@@ -63,19 +64,21 @@ pub(super) struct Group<'g> {
     taken: AtomicUsize,
     /// What a walk to the end has seen.
     seen: Mutex<Option<Seen>>,
+    /// Those who derive the lemma at its root together: all threads, if each of them walks this tree.
+    pub crew: Option<Crew>,
     over: &'g (dyn Fn() -> bool + Sync),
 }
 
 impl Group<'_> {
     /// Whether the caller, who counts the leaves it meets, is to check this one. An error if the check is over.
     ///
-    /// Every walk meets all leaves in order, so chunk `c` is free exactly if `c` were taken.
-    pub fn take(&self, leaf: usize, mine: &mut bool) -> Result<(), Rejection> {
-        if leaf.is_multiple_of(CHUNK) {
+    /// Every walk meets all leaves in order, in chunks of the same length, so chunk `c` is free exactly if `c` were taken.
+    pub fn take(&self, leaf: usize, length: usize, mine: &mut bool) -> Result<(), Rejection> {
+        if leaf.is_multiple_of(length) {
             if (self.over)() {
                 return Err(Rejection::Length);
             }
-            let chunk = leaf / CHUNK;
+            let chunk = leaf / length;
             let free = self.taken.compare_exchange(chunk, chunk + 1, Ordering::AcqRel, Ordering::Acquire);
             *mine = free.is_ok();
         }
@@ -209,6 +212,12 @@ impl Check<'_> {
     ) -> Result<(), ProofError> {
         let over = || self.failed.load(Ordering::Relaxed) || self.options.stop.load(Ordering::Relaxed);
         let group = |proof: &'_ CaseProof| -> Case { self.property.merged(&proof.cases) };
+        let threads = match self.options.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            n => n,
+        };
+        // With more trees, threads that find nothing left in one go on to the next.
+        let crew = || (batch.len() == 1 && threads > 1).then(|| Crew::new(threads));
         let groups: Vec<Group<'_>> = batch
             .iter()
             .map(|proof| Group {
@@ -217,6 +226,7 @@ impl Check<'_> {
                 bytes: &proof.bytes,
                 taken: AtomicUsize::new(0),
                 seen: Mutex::new(None),
+                crew: crew(),
                 over: &over,
             })
             .collect();
@@ -225,7 +235,8 @@ impl Check<'_> {
         let abandoned = AtomicBool::new(false);
         let work = || {
             let mut judge = judge();
-            for (index, group) in groups.iter().enumerate().filter(|(_, g)| !g.is_walked()) {
+            let open = |group: &Group<'_>| group.crew.is_some() || !group.is_walked();
+            for (index, group) in groups.iter().enumerate().filter(|(_, g)| open(g)) {
                 match judge.walk(group) {
                     Ok(seen) => {
                         *group.seen.lock().expect("no thread panics while it holds the lock") = Some(seen);
@@ -233,16 +244,15 @@ impl Check<'_> {
                     Err(_) if over() => return abandoned.store(true, Ordering::Relaxed),
                     Err(reason) => {
                         self.failed.store(true, Ordering::Relaxed);
-                        *refused.lock().expect("no thread panics while it holds the lock") =
-                            Some((index, reason));
+                        let mut refused = refused.lock().expect("no thread panics while it holds the lock");
+                        // Who derives with others that fail is told no more than that.
+                        if refused.as_ref().is_none_or(|(_, first)| *first == Rejection::Shape) {
+                            *refused = Some((index, reason));
+                        }
                         return;
                     }
                 }
             }
-        };
-        let threads = match self.options.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n,
         };
         std::thread::scope(|scope| {
             (1..threads).for_each(|_| {

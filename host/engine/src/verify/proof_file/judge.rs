@@ -1,6 +1,7 @@
 //! One thread's checker: walks a tree and checks the leaves that fall to it.
 
-use super::check::Group;
+use super::check::{CHUNK, Group};
+use crate::verify::crew::{Crew, Member};
 use certus_core::Network;
 use certus_core::program::{Program, Slot};
 use certus_core::proof::program::{
@@ -77,7 +78,7 @@ impl<K: proof::Kernel> Judge for ChainJudge<'_, K> {
             &mut self.frames,
             &mut self.splits,
             |region, splits, leaf| {
-                group.take(met, &mut mine)?;
+                group.take(met, CHUNK, &mut mine)?;
                 met += 1;
                 if !mine {
                     return Ok(());
@@ -156,6 +157,9 @@ impl<K: general::Kernel + Clone> Judge for ProgramJudge<'_, K> {
             margins: vec![0.0; disjuncts.len()],
             met: 0,
             mine: false,
+            // Leaves with lemmas of their own are dear.
+            chunk: if shape.lemmas > stats.leaves / 2 { 1 } else { CHUNK },
+            member: group.crew.as_ref().map(Crew::join),
         };
         let path = (self.frames.as_mut_slice(), self.splits.as_mut_slice());
         let (mut lower, mut upper) = (region.lower.clone(), region.upper.clone());
@@ -234,6 +238,10 @@ struct Visit<'v, 'a, 'b, 'p, K> {
     margins: Vec<f64>,
     met: usize,
     mine: bool,
+    /// Leaves taken at once.
+    chunk: usize,
+    /// The part in the lemma at the root.
+    member: Option<Member<'v>>,
 }
 
 impl<'p, K: general::Kernel> Visit<'_, '_, '_, 'p, K> {
@@ -243,7 +251,16 @@ impl<'p, K: general::Kernel> Visit<'_, '_, '_, 'p, K> {
             let (above, here) = self.levels.split_at_mut_checked(self.derived).ok_or(Rejection::Depth)?;
             let bounds = here.first_mut().ok_or(Rejection::Depth)?;
             let p = self.pending.get(self.derived).ok_or(Rejection::Shape)?;
-            self.checker.derive(above.last(), (&p.lower, &p.upper), &p.splits, &p.lemma, bounds)?;
+            let place: (Box64<'_>, &[general::Split]) = ((&p.lower, &p.upper), &p.splits);
+            match self.member.take() {
+                Some(mut member) => {
+                    self.checker.derive_shared(&mut member, above.last(), place, &p.lemma, bounds)?;
+                    member.finish();
+                }
+                None => {
+                    self.checker.derive(above.last(), place.0, place.1, &p.lemma, bounds)?;
+                }
+            }
             self.derived += 1;
         }
         Ok(())
@@ -283,6 +300,17 @@ impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
         self.derived = self.derived.min(level);
         let (lower, upper) = (lower.to_vec(), upper.to_vec());
         self.pending.push(Pending { lower, upper, splits: splits.to_vec(), lemma: *lemma });
+        // All threads come by the lemma of the root, whichever of them will find leaves to take below it; a tree whose first lemma is
+        // deeper has its lemmas derived by those who need them.
+        let region = &self.group.case.region;
+        let at_root = splits.is_empty()
+            && self.pending.last().is_some_and(|p| p.lower == region.lower && p.upper == region.upper);
+        if self.member.is_some() && at_root {
+            return self.derive(level);
+        }
+        if let Some(member) = self.member.take() {
+            member.finish();
+        }
         Ok(())
     }
 
@@ -293,7 +321,7 @@ impl<'p, K: general::Kernel> Visitor<'p> for Visit<'_, '_, '_, 'p, K> {
         splits: &[general::Split],
         leaf: LeafBytes<'p>,
     ) -> Result<(), Rejection> {
-        self.group.take(self.met, &mut self.mine)?;
+        self.group.take(self.met, self.chunk, &mut self.mine)?;
         self.met += 1;
         if !self.mine {
             return Ok(());
