@@ -20,7 +20,7 @@ const INSTANCES: usize = 4;
 const SLACK: f64 = 1e-9;
 
 #[test]
-#[ignore = "samples a million points; set CERTUS_DATA and run with `--ignored`"]
+#[ignore = "samples a million points: `CERTUS_DATA=… cargo test --release -p certus-tests --test soundness -- --ignored`"]
 fn no_sampled_point_violates_what_was_proved() {
     let Some(root) = certus_data("no_sampled_point_violates_what_was_proved") else { return };
     let sets = [
