@@ -69,7 +69,7 @@ fn chain_accepts(chain: &Chain, leaf: &Leaf, rhs: f64) -> Result<(), Rejection> 
     // The chain numbers slopes of the last layer too, which has none.
     let mut alpha = leaf.alpha.clone();
     alpha.extend(vec![0; chain.0[last].0]);
-    let claim = proof::Claim { row: 0, alpha: &alpha, beta: &leaf.beta };
+    let claim = proof::Claim { row: 0, alpha: &alpha, beta: &leaf.beta, ..proof::Claim::default() };
     let region: (&[f64], &[f64]) = (&leaf.region.0, &leaf.region.1);
     proof::check_leaf(&problem, &mut proof::Plain, region, &splits, &[claim], &mut memory)
 }

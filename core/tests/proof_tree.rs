@@ -123,5 +123,7 @@ fn splits_outside_the_box_and_too_deep_trees_are_refused() {
     let deep: Vec<u8> = [2, 0, 0, 0, 0, 0, 0].repeat(65);
     assert_eq!(leaves(&deep, LOWER, UPPER).unwrap_err(), Rejection::Depth);
     assert_eq!(leaves(&[9], LOWER, UPPER).unwrap_err(), Rejection::Step { at: 0 });
-    assert_eq!(leaves(&[3, 0, 0, 4], LOWER, UPPER).unwrap_err(), Rejection::Claim);
+    assert_eq!(leaves(&[3, 0, 0, 16], LOWER, UPPER).unwrap_err(), Rejection::Claim);
+    assert_eq!(leaves(&[3, 0, 0, 4, 1, 0, 0, 0, 9], LOWER, UPPER).unwrap_err(), Rejection::Length);
+    assert_eq!(leaves(&[3, 0, 0, 8, 1, 0, 0, 0, 0], LOWER, UPPER).unwrap_err(), Rejection::Length);
 }

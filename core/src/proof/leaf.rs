@@ -1,7 +1,7 @@
 //! One leaf of a proof: intervals of all neurons by interval steps and CROWN rows, then the claimed rows.
 
 use super::intervals::{Target, layer_intervals};
-use super::{Claim, Factors, Kernel, Lines, Problem, Rejection, Split, TINY, up};
+use super::{Claim, Factors, Kernel, Lines, Problem, Rejection, Split, TINY, planes, up, weights};
 use crate::layer::{Affine, Layer, Network};
 
 /// Memory of the checker, lent by the caller.
@@ -17,7 +17,7 @@ pub struct Memory<'m> {
 /// Elements of `f64` memory that [`check_leaf`] needs.
 pub fn memory_len(network: &Network<'_>, lanes: usize) -> usize {
     let (width, neurons, layers) = (network.width(), network.neurons(), network.layers().len());
-    3 * neurons + layers + 6 * width + 2 * width * lanes + 3 * lanes
+    3 * neurons + layers + 6 * width + 2 * width * lanes + network.inputs() * lanes + 3 * lanes
 }
 
 /// The parts of `floats`.
@@ -34,6 +34,8 @@ struct Parts<'m> {
 struct Lanes<'m> {
     a: &'m mut [f64],
     next: &'m mut [f64],
+    /// Coefficients on the inputs by planes, `[inputs, lanes]`.
+    flat: &'m mut [f64],
     value: &'m mut [f64],
     deduct: &'m mut [f64],
     alpha: &'m mut [f64],
@@ -56,6 +58,7 @@ fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<
     let (lower, upper, error) = (take(neurons)?, take(neurons)?, take(neurons)?);
     let (mass, sums) = (take(layers)?, take(6 * width)?);
     let (a, next) = (take(width * lanes)?, take(width * lanes)?);
+    let flat = take(network.inputs() * lanes)?;
     let (value, deduct, alpha) = (take(lanes)?, take(lanes)?, take(lanes)?);
     let index = memory.index.get_mut(..width).ok_or(Rejection::Shape)?;
     Ok(Parts {
@@ -64,7 +67,7 @@ fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<
         error,
         mass,
         sums,
-        rows: Lanes { a, next, value, deduct, alpha, index, count: lanes, most: lanes },
+        rows: Lanes { a, next, flat, value, deduct, alpha, index, count: lanes, most: lanes },
     })
 }
 
@@ -78,6 +81,16 @@ struct Known<'k> {
     error: &'k [f64],
     mass: &'k [f64],
     factors: Factors,
+}
+
+impl Known<'_> {
+    /// Bounds of what the last layer gives before its ReLU, if it has one: `|y|` is no larger.
+    fn outputs(&self) -> Result<(&[f64], &[f64]), Rejection> {
+        let outputs = self.layers.last().map_or(0, Layer::outputs);
+        let first = self.lower.len().checked_sub(outputs).ok_or(Rejection::Shape)?;
+        let (lower, upper) = (self.lower.get(first..), self.upper.get(first..));
+        Ok((lower.ok_or(Rejection::Shape)?, upper.ok_or(Rejection::Shape)?))
+    }
 }
 
 /// What the claims add to a backward pass.
@@ -190,10 +203,13 @@ fn check_shapes(
         let alpha = claim.alpha.is_empty() || claim.alpha.len() == network.neurons();
         let beta = claim.beta.is_empty() || claim.beta.len() == 4 * splits.len();
         let finite = row.coefficients.iter().all(|c| c.is_finite()) && row.rhs.is_finite();
+        let first = network.layers().first().map_or(0, |l| if l.relu() { l.outputs() } else { 0 });
+        let planes = claim.planes.fit(inputs, first);
         if row.coefficients.len() != network.outputs() || !finite {
             return Err(Rejection::Shape);
         }
-        if !(alpha && beta)
+        weights::fit(claim.weights, rows, network.outputs())?;
+        if !(alpha && beta && planes)
             || (0..splits.len()).any(|i| !(claim.beta_at(i) >= 0.0 && claim.beta_at(i).is_finite()))
         {
             return Err(Rejection::Claim);
@@ -351,18 +367,27 @@ fn check_claims(
         for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
             let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
             let slots = rows.a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes);
-            for (slot, c) in slots.zip(row.coefficients) {
-                *slot = *c;
+            let mut off = 0.0;
+            if claim.weights.is_empty() {
+                for (slot, c) in slots.zip(row.coefficients) {
+                    *slot = *c;
+                }
+            } else {
+                off = weights::combine(claim.weights, disjunct, known.outputs()?, slots);
             }
             *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = 0.0;
-            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = 0.0;
+            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = off;
         }
         finish_block(problem.network.outputs(), claims.len(), rows)?;
         backward(kernel, known, Hints { splits, claims }, rows)?;
         for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
             let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
             let bound = rows.bound(lane, known.factors)?;
-            let proved = bound > row.rhs;
+            let rhs = match claim.weights {
+                [] => row.rhs,
+                weights => weights::right_side(weights, disjunct),
+            };
+            let proved = bound > rhs;
             if !proved {
                 return Err(Rejection::NotProved { disjunct: block * most + lane });
             }
@@ -382,6 +407,10 @@ fn backward(
     let mut end: usize = known.layers.iter().map(Layer::outputs).sum();
     for (index, layer) in known.layers.iter().enumerate().rev() {
         let start = end.checked_sub(layer.outputs()).ok_or(Rejection::Shape)?;
+        let flat = index == 0 && hints.claims.iter().any(|c| !c.planes.is_empty());
+        if flat {
+            take_planes(known, hints, layer, rows)?;
+        }
         let kept = relax_layer(kernel, known, hints, (index, layer), start, rows)?;
         let kept = rows.index.get(..kept).ok_or(Rejection::Shape)?;
         match layer.affine() {
@@ -403,12 +432,49 @@ fn backward(
         for deduct in rows.deduct.iter_mut() {
             *deduct += TINY * (1.0 + mass);
         }
+        if flat {
+            let inputs = layer.inputs() * lanes;
+            rows.a.iter_mut().zip(rows.flat.iter()).take(inputs).for_each(|(a, more)| *a += more);
+        }
         end = start;
     }
     let (lower, upper) = known.region;
     for ((a, l), u) in rows.a.chunks_exact(lanes.max(1)).zip(lower).zip(upper) {
         let mass = if l.abs() > u.abs() { l.abs() } else { u.abs() };
         kernel.concretize(a, rows.value, rows.deduct, *l, *u, up(2.0 * known.factors.g * mass) + TINY);
+    }
+    Ok(())
+}
+
+/// Takes what claims bound by planes out of the rows on the first layer's post-activations, into `flat`.
+fn take_planes(
+    known: Known<'_>,
+    hints: Hints<'_>,
+    layer: &Layer<'_>,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let Affine::Dense(dense) = layer.affine() else { return Err(Rejection::Claim) };
+    let lanes = rows.count;
+    rows.flat.get_mut(..layer.inputs() * lanes).ok_or(Rejection::Shape)?.fill(0.0);
+    for (lane, claim) in hints.claims.iter().enumerate() {
+        for plane in claim.planes.iter() {
+            let neuron = plane.0;
+            let (Some(lower), Some(upper), Some(error)) =
+                (known.lower.get(neuron), known.upper.get(neuron), known.error.get(neuron))
+            else {
+                return Err(Rejection::Shape);
+            };
+            let a = rows.a.get_mut(neuron * lanes + lane).ok_or(Rejection::Shape)?;
+            // A stable neuron, and so a split one, is exact without.
+            if !(*lower < 0.0 && *upper > 0.0 && *a < 0.0) {
+                continue;
+            }
+            let flat = rows.flat.get_mut(lane..).ok_or(Rejection::Shape)?;
+            let constant = planes::add_plane(&dense, plane, known.region, *a, flat, lanes)?;
+            *rows.value.get_mut(lane).ok_or(Rejection::Shape)? += constant;
+            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? += -*a * error;
+            *a = 0.0;
+        }
     }
     Ok(())
 }

@@ -2,10 +2,11 @@
 //!
 //! # What is proved
 //! A [`Problem`] states disjuncts of rows `c·y ≤ rhs` over a box of inputs: the violations to rule out. A proof is a
-//! tree of splits whose leaves cover the box; in each leaf, for each disjunct, one row is shown to fail everywhere:
-//! `c·y > rhs`. [`walk`] derives the leaves from the splits, so that they cover by construction; [`check_leaf`] bounds
-//! one leaf from nothing but its box, its splits and its claims. Claims (which row, which slopes `alpha`, which multipliers
-//! `beta`) are *suggestions*: any value in range gives a valid bound, a bad one only fails to prove.
+//! tree of splits whose leaves cover the box; in each leaf, for each disjunct, one row, or a combination of its rows with weights
+//! `≥ 0`, is shown to fail everywhere: `c·y > rhs`. [`walk`] derives the leaves from the splits, so that they cover by construction;
+//! [`check_leaf`] bounds one leaf from nothing but its box, its splits and its claims. Claims (which row or which weights, which
+//! slopes `alpha`, which multipliers `beta`, which planes above neurons of the first layer) are *suggestions*: any value in range
+//! gives a valid bound, a bad one only fails to prove.
 //!
 //! Nothing here is shared with the search.
 //!
@@ -33,11 +34,14 @@
 mod intervals;
 mod kernel;
 mod leaf;
+mod planes;
 pub mod program;
+mod weights;
 mod tree;
 
 pub use kernel::{Kernel, Lines, Plain, lanes};
 pub use leaf::{Memory, check_leaf, memory_len};
+pub use planes::Planes;
 pub use tree::{Frame, LeafBytes, Stats, TreeMemory, check_tree, walk};
 
 use crate::layer::Network;
@@ -86,12 +90,17 @@ pub struct Split {
 /// How a leaf refutes one disjunct.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Claim<'a> {
-    /// Which row of the disjunct fails everywhere in the leaf.
+    /// Which row of the disjunct fails everywhere in the leaf; unless there are weights.
     pub row: u16,
     /// Lower slopes `α·255` of all neurons (layer after layer, stable ones ignored), or empty for the adaptive rule.
     pub alpha: &'a [u8],
     /// Little-endian `f32` multipliers `β ≥ 0`, one per split of the leaf in order of depth, or empty for zeros.
     pub beta: &'a [u8],
+    /// Planes above neurons of the first layer.
+    pub planes: Planes<'a>,
+    /// Little-endian `f32` weights `≥ 0`, one per row of the disjunct: their combination of the rows fails everywhere in the leaf.
+    /// Empty for the row alone.
+    pub weights: &'a [u8],
 }
 
 /// Why a proof is not accepted.

@@ -6,12 +6,15 @@
 //! | --- | --- | --- |
 //! | 1 | coordinate `u16`, value `f64` | input split: the subtree with `x ≤ value`, then the one with `x ≥ value` |
 //! | 2 | layer `u16`, neuron `u32` | neuron split: the subtree with `z ≥ 0`, then the one with `z ≤ 0` |
-//! | 3 | per disjunct: row `u16`, flags `u8`, α bytes if flag 1 (one per neuron), β if flag 2 (one `f32` per neuron split above) | leaf |
+//! | 3 | per disjunct: row `u16`, flags `u8`, then what the flags say | leaf |
+//!
+//! Flag 1: α bytes, one per neuron. 2: β, one `f32` per neuron split above. 4: number of planes `u16`, then per plane neuron `u16` and a
+//! byte per input. 8: number of weights `u16`, then an `f32` each, one per row of the disjunct.
 //!
 //! The closed halves overlap in the cut, so the leaves cover the box.
 
 use super::leaf::{Memory, check_leaf};
-use super::{Claim, Kernel, Problem, Rejection, Split};
+use super::{Claim, Kernel, Planes, Problem, Rejection, Split};
 
 /// One split on the path to the current node, and what it cut off.
 #[derive(Clone, Copy, Debug)]
@@ -45,6 +48,7 @@ pub struct Stats {
 pub struct LeafBytes<'p> {
     bytes: &'p [u8],
     neurons: usize,
+    inputs: usize,
     splits: usize,
 }
 
@@ -80,12 +84,20 @@ impl<'p> LeafBytes<'p> {
                 &[a, b, flags] => (u16::from_le_bytes([a, b]), flags),
                 _ => return Err(Rejection::Length),
             };
-            if flags > 3 {
+            if flags > 15 {
                 return Err(Rejection::Claim);
             }
             let alpha = if flags & 1 != 0 { take(self.neurons)? } else { &[] };
             let beta = if flags & 2 != 0 { take(4 * self.splits)? } else { &[] };
-            found(i, Claim { row, alpha, beta });
+            let count = |bytes: &[u8]| match bytes {
+                &[a, b] => usize::from(u16::from_le_bytes([a, b])),
+                _ => 0,
+            };
+            let planes = if flags & 4 != 0 { count(take(2)?) * Planes::stride(self.inputs) } else { 0 };
+            let planes = Planes::new(take(planes)?, self.inputs);
+            let weights = if flags & 8 != 0 { 4 * count(take(2)?) } else { 0 };
+            let weights = take(weights)?;
+            found(i, Claim { row, alpha, beta, planes, weights });
         }
         Ok(at)
     }
@@ -106,7 +118,7 @@ pub fn walk<'p>(
     splits: &mut [Split],
     mut leaf: impl FnMut((&[f64], &[f64]), &[Split], LeafBytes<'p>) -> Result<(), Rejection>,
 ) -> Result<Stats, Rejection> {
-    let neurons = problem.network.neurons();
+    let (neurons, inputs) = (problem.network.neurons(), problem.network.inputs());
     let (mut at, mut depth, mut fixed) = (0usize, 0usize, 0usize);
     let mut stats = Stats::default();
     loop {
@@ -138,7 +150,7 @@ pub fn walk<'p>(
                 at += 7;
             }
             [3, claims @ ..] => {
-                let view = LeafBytes { bytes: claims, neurons, splits: fixed };
+                let view = LeafBytes { bytes: claims, neurons, inputs, splits: fixed };
                 let length = view.parse_with(problem.disjuncts.len(), |_, _| {})?;
                 let view = LeafBytes { bytes: claims.get(..length).ok_or(Rejection::Length)?, ..view };
                 leaf((lower, upper), splits.get(..fixed).ok_or(Rejection::Depth)?, view)?;

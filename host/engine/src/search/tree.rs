@@ -19,6 +19,19 @@ pub struct Claim {
     pub alpha: Vec<u8>,
     /// Multipliers, one per neuron split of the path, or empty.
     pub beta: Vec<f32>,
+    /// Planes above neurons of a chain's first layer.
+    pub planes: Planes,
+    /// Weights of the rows of the disjunct, or empty for the row alone.
+    pub weights: Vec<f32>,
+}
+
+/// Planes as `certus_core::proof::Planes` reads them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Planes {
+    /// How many.
+    pub count: u16,
+    /// Their bytes.
+    pub bytes: Vec<u8>,
 }
 
 /// What divides a domain in two.
@@ -185,9 +198,18 @@ fn write_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
     bytes.push(3);
     for claim in &leaf.claims {
         bytes.extend(claim.row.to_le_bytes());
-        bytes.push(u8::from(!claim.alpha.is_empty()) | (u8::from(!claim.beta.is_empty()) << 1));
+        let lists = [claim.alpha.is_empty(), claim.beta.is_empty(), claim.planes.count == 0, claim.weights.is_empty()];
+        bytes.push(lists.iter().enumerate().map(|(bit, empty)| u8::from(!empty) << bit).sum());
         bytes.extend(&claim.alpha);
         claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
+        if claim.planes.count > 0 {
+            bytes.extend(claim.planes.count.to_le_bytes());
+            bytes.extend(&claim.planes.bytes);
+        }
+        if !claim.weights.is_empty() {
+            bytes.extend((claim.weights.len() as u16).to_le_bytes());
+            claim.weights.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+        }
     }
 }
 
@@ -209,6 +231,11 @@ fn note_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
         bytes.extend(&claim.alpha);
         bytes.extend((claim.beta.len() as u32).to_le_bytes());
         claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
+        bytes.extend(claim.planes.count.to_le_bytes());
+        bytes.extend((claim.planes.bytes.len() as u32).to_le_bytes());
+        bytes.extend(&claim.planes.bytes);
+        bytes.extend((claim.weights.len() as u32).to_le_bytes());
+        claim.weights.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
     }
 }
 
@@ -251,16 +278,22 @@ impl<'e> Events<'e> {
         valid(&cut).then(|| split(nodes, node, cut)).map(|_| ())
     }
 
+    fn floats(&mut self) -> Option<Vec<f32>> {
+        let bytes = (self.u32()? as usize).checked_mul(4)?;
+        let floats = self.take(bytes)?.chunks_exact(4);
+        Some(floats.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+    }
+
     fn leaf(&mut self) -> Option<Leaf> {
         let mut leaf = Leaf::default();
         for _ in 0..self.u32()? {
             let row = self.u16()?;
             let alphas = self.u32()? as usize;
             let alpha = self.take(alphas)?.to_vec();
-            let betas = (self.u32()? as usize).checked_mul(4)?;
-            let beta = self.take(betas)?.chunks_exact(4);
-            let beta = beta.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            leaf.claims.push(Claim { row, alpha, beta });
+            let beta = self.floats()?;
+            let (count, planes) = (self.u16()?, self.u32()? as usize);
+            let planes = Planes { count, bytes: self.take(planes)?.to_vec() };
+            leaf.claims.push(Claim { row, alpha, beta, planes, weights: self.floats()? });
         }
         Some(leaf)
     }

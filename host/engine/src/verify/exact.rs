@@ -74,13 +74,13 @@ fn witness(problem: &CaseProblem<'_>, point: &[f64]) -> Vec<f32> {
 fn claim(problem: &CaseProblem<'_>, intervals: &[Interval], relaxation: &Relaxation, r: &Refuted) -> Claim {
     let beta = r.evidence.beta.iter().map(|b| *b as f32).collect();
     if relaxation.is_exact() {
-        return Claim { row: r.row, alpha: Vec::new(), beta };
+        return Claim { row: r.row, beta, ..Claim::default() };
     }
     let adaptive = |(l, u): (&f32, &f32)| if *u > -*l { 1.0f32 } else { 0.0 };
     let mut alpha: Vec<f32> =
         intervals.iter().flat_map(|i| i.lower.iter().zip(&i.upper).map(adaptive)).collect();
     r.evidence.shares.iter().for_each(|(id, share)| alpha[*id] = *share as f32);
-    Claim { row: r.row, alpha: problem.program_alpha(&alpha), beta }
+    Claim { row: r.row, alpha: problem.program_alpha(&alpha), beta, ..Claim::default() }
 }
 
 /// Decides a domain of a tiny network by a MIP: proves it in the tree, or ends the search with a counterexample, and returns the

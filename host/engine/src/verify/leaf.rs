@@ -2,7 +2,7 @@
 
 use super::problem::{CaseProblem, Parts};
 use crate::search::Leaf;
-use crate::search::tree::Claim;
+use crate::search::tree::{self, Claim};
 use certus_core::proof::{self, Frame, Memory, Rejection, Split, TreeMemory, check_leaf, check_tree, walk};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
@@ -50,13 +50,21 @@ impl Checker {
         splits: &[Split],
         leaf: &Leaf,
     ) -> Result<(), Rejection> {
-        let betas: Vec<Vec<u8>> =
-            leaf.claims.iter().map(|c| c.beta.iter().flat_map(|b| b.to_le_bytes()).collect()).collect();
+        let bytes = |floats: &[f32]| floats.iter().flat_map(|b| b.to_le_bytes()).collect::<Vec<u8>>();
+        let floats: Vec<[Vec<u8>; 2]> =
+            leaf.claims.iter().map(|c| [bytes(&c.beta), bytes(&c.weights)]).collect();
+        let inputs = problem.network.inputs();
         let claims: Vec<proof::Claim<'_>> = leaf
             .claims
             .iter()
-            .zip(&betas)
-            .map(|(c, beta)| proof::Claim { row: c.row, alpha: &c.alpha, beta })
+            .zip(&floats)
+            .map(|(c, [beta, weights])| proof::Claim {
+                row: c.row,
+                alpha: &c.alpha,
+                beta,
+                planes: proof::Planes::new(&c.planes.bytes, inputs),
+                weights,
+            })
             .collect();
         let mut memory = Memory { floats: &mut self.floats, index: &mut self.index, lanes: LANES };
         let start = Instant::now();
@@ -81,10 +89,11 @@ impl Default for Accepted {
 impl Accepted {
     fn fingerprint(&self, (lower, upper): Box64<'_>, splits: &[Split], claims: &[Claim]) -> (u64, u64) {
         let bits = |x: &[f64]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+        let floats = |x: &[f32]| x.iter().map(|x| x.to_bits()).collect::<Vec<_>>();
         let splits: Vec<_> = splits.iter().map(|s| (s.layer, s.neuron, s.active)).collect();
         let claims: Vec<_> = claims
             .iter()
-            .map(|c| (c.row, &c.alpha, c.beta.iter().map(|b| b.to_bits()).collect::<Vec<_>>()))
+            .map(|c| (c.row, &c.alpha, floats(&c.beta), &c.planes.bytes, floats(&c.weights)))
             .collect();
         let all = (bits(lower), bits(upper), splits, claims);
         (self.keys[0].hash_one(&all), self.keys[1].hash_one(&all))
@@ -106,10 +115,11 @@ impl Accepted {
         let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
         let mut claims = vec![proof::Claim::default(); problem.disjuncts()];
         let seen = self.seen.lock().expect("no worker panics while it holds the set");
+        let stride = proof::Planes::stride(problem.parts.network.inputs());
         problem.with_proof_problem(|p| {
             walk(p, bytes, (&mut lower, &mut upper), &mut frames, &mut splits, |region, splits, leaf| {
                 leaf.parse(&mut claims)?;
-                let claims: Vec<Claim> = claims.iter().map(owned).collect();
+                let claims: Vec<Claim> = claims.iter().map(|c| owned(c, stride)).collect();
                 let known = seen.contains(&self.fingerprint(region, splits, &claims));
                 if known { Ok(()) } else { Err(Rejection::NotProved { disjunct: 0 }) }
             })
@@ -118,9 +128,14 @@ impl Accepted {
     }
 }
 
-fn owned(claim: &proof::Claim<'_>) -> Claim {
-    let beta = claim.beta.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Claim { row: claim.row, alpha: claim.alpha.to_vec(), beta }
+/// `stride` bytes are a plane.
+fn owned(claim: &proof::Claim<'_>, stride: usize) -> Claim {
+    let floats =
+        |bytes: &[u8]| bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+    let bytes = claim.planes.bytes().to_vec();
+    let planes = tree::Planes { count: (bytes.len() / stride.max(1)) as u16, bytes };
+    let (beta, weights) = (floats(claim.beta), floats(claim.weights));
+    Claim { row: claim.row, alpha: claim.alpha.to_vec(), beta, planes, weights }
 }
 
 const NO_SPLIT: Split = Split { layer: 0, neuron: 0, active: false };

@@ -8,6 +8,7 @@ mod attack;
 mod crew;
 mod exact;
 mod group;
+mod hull;
 mod input_split;
 mod instance;
 mod leaf;
@@ -284,7 +285,11 @@ fn decide(
             shared.end(Verdict::Violated(witness));
         }
         shared.pool.open(open);
-        let run = if by_input { input_split::run } else { relu_split::run };
+        let run = match by_input {
+            true => input_split::run,
+            false if hull::applies(problem) => hull::run,
+            false => relu_split::run,
+        };
         let threads = worker_threads(settings);
         std::thread::scope(|scope| {
             for index in 1..threads {

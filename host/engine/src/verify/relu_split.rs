@@ -9,6 +9,7 @@
 //! Source: Wang et al. 2021 (arXiv:2103.06624); scores after Bunel et al. 2020 (BaBSR, arXiv:1909.06588), intercept part.
 
 use super::exact::{self, Decided};
+use super::hull;
 use super::shared::{Domain, Hint, Shared, Tools};
 use crate::bounds::alpha_beta::{Climb, Found, Lane, optimise, optimised_bounds};
 use crate::bounds::crown::{Bounds, Inherited, Mode, Region, bound_below};
@@ -37,12 +38,12 @@ const FEW: usize = 16;
 const EXACT: Climb = Climb { iterations: 200, alpha_rate: 0.0, beta_rate: 0.3, decay: 0.97 };
 
 /// What a bounded domain knows.
-struct Bounded {
-    domain: Domain,
+pub(super) struct Bounded {
+    pub domain: Domain,
     /// Whether every interval has a point; else the intervals are not all there.
-    possible: bool,
-    bounds: Bounds,
-    claims: Vec<Judged>,
+    pub possible: bool,
+    pub bounds: Bounds,
+    pub claims: Vec<Judged>,
 }
 
 impl Bounded {
@@ -74,7 +75,7 @@ impl Bounded {
         self.unstable() == 0
     }
 
-    fn lowest(&self) -> f32 {
+    pub(super) fn lowest(&self) -> f32 {
         self.claims.iter().map(|c| c.bound).fold(f32::INFINITY, f32::min)
     }
 
@@ -87,9 +88,9 @@ impl Bounded {
 }
 
 /// How a disjunct stands.
-struct Judged {
-    row: u16,
-    bound: f32,
+pub(super) struct Judged {
+    pub row: u16,
+    pub bound: f32,
     found: Option<Found>,
 }
 
@@ -129,6 +130,11 @@ pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain
                 shared.note(lowest, 0.5f64.powi(b.domain.depth as i32));
                 continue;
             }
+        }
+        if b.domain.depth == 0 && b.possible && hull::applies(shared.problem) {
+            shared.note(lowest, 0.0);
+            children.push(Domain { known: Some(Arc::new(b.bounds.layers)), ..b.domain });
+            continue;
         }
         // Below the root, so that the attack on the whole box comes first.
         if b.domain.depth == 1 && b.possible {
@@ -283,7 +289,7 @@ impl Look {
 }
 
 /// CROWN with the domain's splits.
-fn bound(shared: &Shared<'_>, tools: &mut Tools<'_>, domain: Domain) -> Bounded {
+pub(super) fn bound(shared: &Shared<'_>, tools: &mut Tools<'_>, domain: Domain) -> Bounded {
     let problem = shared.problem;
     let net = &problem.parts.net;
     let mut signs: Vec<Vec<i8>> = net.hidden.iter().map(|h| vec![0; h.rows]).collect();
@@ -355,13 +361,14 @@ fn climb(shared: &Shared<'_>, bounded: &mut [Bounded]) {
 }
 
 /// The leaf that the checker is to accept.
-fn leaf(shared: &Shared<'_>, b: &Bounded) -> Leaf {
+pub(super) fn leaf(shared: &Shared<'_>, b: &Bounded) -> Leaf {
     let claim = |judged: &Judged| {
         let found = judged.found.as_ref();
         Claim {
             row: judged.row,
             alpha: found.map_or_else(Vec::new, |f| shared.problem.program_alpha(&f.alpha)),
             beta: found.map_or_else(Vec::new, |f| f.beta.clone()),
+            ..Claim::default()
         }
     };
     Leaf { claims: b.claims.iter().map(claim).collect() }

@@ -7,6 +7,7 @@ use super::proof_file::case_key;
 use super::{Reason, Settings, Stats, Verdict};
 use crate::bounds::crown::{Interval, Scratch};
 use crate::property::Witness;
+use crate::search::lp::planes::Plane;
 use crate::search::tree::Cut;
 use crate::search::{Budget, Leaf, Pool, Progress, Snapshot, Tree, Waiting, memory};
 use certus_core::proof;
@@ -37,6 +38,8 @@ pub(super) struct Domain {
     pub cut: Option<usize>,
     /// Intervals of the domain that was split, shared by its halves.
     pub known: Option<Arc<Vec<Interval>>>,
+    /// Planes that were tight in the domain that was split.
+    pub planes: Vec<Arc<Plane>>,
     /// How many times the checker refused what the search held for proved, here and above.
     pub refused: u8,
     /// Lower bound that is known of it, the highest of those above.
@@ -53,10 +56,11 @@ impl Waiting for Domain {
             + size_of_val(&*self.splits)
             + self.hints.iter().map(hint).sum::<usize>()
             + self.known.iter().flat_map(|layers| layers.iter()).map(known).sum::<usize>()
+            + self.planes.iter().map(|p| size_of_val(&*p.shares)).sum::<usize>()
     }
 
     fn shed(&mut self) {
-        (self.hints, self.known) = (Vec::new(), None);
+        (self.hints, self.known, self.planes) = (Vec::new(), None, Vec::new());
     }
 
     fn bound(&self) -> f32 {
@@ -155,6 +159,7 @@ impl<'a> Shared<'a> {
             hints: Vec::new(),
             cut: None,
             known: None,
+            planes: Vec::new(),
             refused: 0,
             bound: f32::NEG_INFINITY,
         }

@@ -7,7 +7,8 @@
 //!
 //! * [`Lp`] is the data, [`Solver`] who solves it: [`simplex`] is this crate's own, [`highs`] a shared library found at run time.
 //! * [`Relaxation`] collects a network's columns and rows; [`chain`] and [`program`] fill it from a domain.
-//! * [`leaf`] decides a domain, [`mip`] branches on what an LP leaves undecided, [`tighten`] bounds neurons by LPs.
+//! * [`leaf`] decides a domain, [`mip`] branches on what an LP leaves undecided, [`tighten`] bounds neurons by LPs,
+//!   [`planes`] brings the first layer's neurons closer than the triangle.
 //!
 //! Nothing here is trusted: what an LP says becomes claims that the proof checker accepts or not.
 
@@ -17,6 +18,7 @@ pub mod highs;
 mod kernel;
 pub mod leaf;
 pub mod mip;
+pub mod planes;
 mod problem;
 pub mod program;
 pub mod relaxation;

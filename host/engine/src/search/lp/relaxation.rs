@@ -144,6 +144,11 @@ pub struct Unstable {
 }
 
 impl Unstable {
+    /// The row `y ≤ chord(z)`.
+    pub fn chord(&self) -> usize {
+        self.chord
+    }
+
     /// By how much `y` at `x` is off the neuron's function.
     pub fn gap(&self, x: &[f64]) -> f64 {
         let z = self.pre.at(x);

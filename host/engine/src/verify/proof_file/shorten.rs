@@ -9,7 +9,7 @@ use super::judge::chain_row;
 use crate::device::ProofKernel;
 use crate::property::Case;
 use certus_core::Network;
-use certus_core::proof::{self, Claim, Meaning, Memory, Split, check_leaf, memory_len};
+use certus_core::proof::{self, Claim, Meaning, Memory, Planes, Split, check_leaf, memory_len};
 
 /// Rows bounded together.
 const LANES: usize = 64;
@@ -42,6 +42,15 @@ struct Owned {
     row: u16,
     alpha: Vec<u8>,
     beta: Vec<u8>,
+    planes: Vec<u8>,
+    weights: Vec<u8>,
+}
+
+impl Owned {
+    fn borrow(&self, inputs: usize) -> Claim<'_> {
+        let planes = Planes::new(&self.planes, inputs);
+        Claim { row: self.row, alpha: &self.alpha, beta: &self.beta, planes, weights: &self.weights }
+    }
 }
 
 /// What proves a case, and with what it is checked.
@@ -78,12 +87,13 @@ impl<'a> Shortener<'a> {
                 Step::Gone => {}
             }
         }
-        let shorter = write(&nodes);
+        let shorter = write(&nodes, Planes::stride(self.network.inputs()));
         Some(if shorter.len() < bytes.len() { shorter } else { bytes.to_vec() })
     }
 
     fn parse(&self, bytes: &[u8]) -> Option<Vec<Node>> {
         let (neurons, disjuncts) = (self.network.neurons(), self.case.disjuncts.len());
+        let stride = Planes::stride(self.network.inputs());
         let mut rest = bytes;
         let mut take = |n: usize| {
             let (head, tail) = rest.split_at_checked(n)?;
@@ -113,7 +123,13 @@ impl<'a> Shortener<'a> {
                         let flags = take(1)?[0];
                         let alpha = take(if flags & 1 != 0 { neurons } else { 0 })?.to_vec();
                         let beta = take(if flags & 2 != 0 { 4 * splits } else { 0 })?.to_vec();
-                        claims.push(Owned { row, alpha, beta });
+                        let mut list = |flag: u8, stride: usize| -> Option<Vec<u8>> {
+                            let count = if flags & flag != 0 { take(2)? } else { &[0, 0] };
+                            let count = usize::from(u16::from_le_bytes(count.try_into().ok()?));
+                            Some(take(count * stride)?.to_vec())
+                        };
+                        let (planes, weights) = (list(4, stride)?, list(8, 4)?);
+                        claims.push(Owned { row, alpha, beta, planes, weights });
                     }
                     Step::Leaf(claims)
                 }
@@ -129,8 +145,9 @@ impl<'a> Shortener<'a> {
         let bare = |keep_beta: bool| -> Vec<Owned> {
             let claim = |c: &Owned| Owned {
                 row: c.row,
-                alpha: Vec::new(),
                 beta: if keep_beta { c.beta.clone() } else { Vec::new() },
+                alpha: Vec::new(),
+                ..c.clone()
             };
             claims.iter().map(claim).collect()
         };
@@ -192,14 +209,15 @@ impl<'a> Shortener<'a> {
             self.case.disjuncts.iter().map(|d| d.rows.iter().map(chain_row).collect()).collect();
         let disjuncts: Vec<&[proof::Row<'_>]> = rows.iter().map(Vec::as_slice).collect();
         let problem = proof::Problem { network: self.network, disjuncts: &disjuncts, meaning: self.meaning };
-        let claims: Vec<Claim<'_>> =
-            claims.iter().map(|c| Claim { row: c.row, alpha: &c.alpha, beta: &c.beta }).collect();
+        let inputs = self.network.inputs();
+        let claims: Vec<Claim<'_>> = claims.iter().map(|c| c.borrow(inputs)).collect();
         let mut memory = Memory { floats: &mut self.floats, index: &mut self.index, lanes: LANES };
         check_leaf(&problem, &mut self.kernel, (&lower, &upper), &splits, &claims, &mut memory).is_ok()
     }
 }
 
-fn write(nodes: &[Node]) -> Vec<u8> {
+/// The tree's bytes; `stride` bytes are a plane.
+fn write(nodes: &[Node], stride: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     for node in nodes {
         match &node.step {
@@ -217,9 +235,17 @@ fn write(nodes: &[Node]) -> Vec<u8> {
                 bytes.push(3);
                 for claim in claims {
                     bytes.extend(claim.row.to_le_bytes());
-                    bytes.push(u8::from(!claim.alpha.is_empty()) | (u8::from(!claim.beta.is_empty()) << 1));
+                    let lists = [&claim.alpha, &claim.beta, &claim.planes, &claim.weights];
+                    let flags = lists.iter().enumerate().map(|(bit, list)| u8::from(!list.is_empty()) << bit);
+                    bytes.push(flags.sum());
                     bytes.extend(&claim.alpha);
                     bytes.extend(&claim.beta);
+                    for (list, stride) in [(&claim.planes, stride), (&claim.weights, 4)] {
+                        if !list.is_empty() {
+                            bytes.extend(((list.len() / stride) as u16).to_le_bytes());
+                            bytes.extend(list);
+                        }
+                    }
                 }
             }
             Step::Gone => {}
