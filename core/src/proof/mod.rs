@@ -36,8 +36,8 @@ mod kernel;
 mod leaf;
 mod planes;
 pub mod program;
-mod weights;
 mod tree;
+mod weights;
 
 pub use kernel::{Kernel, Lines, Plain, lanes};
 pub use leaf::{Memory, check_leaf, memory_len};

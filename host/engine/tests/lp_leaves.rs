@@ -171,7 +171,12 @@ impl Bench<'_> {
             let mut alpha: Vec<f32> = vec![0.0; self.hidden.iter().sum()];
             r.evidence.shares.iter().for_each(|(id, share)| alpha[*id] = *share as f32);
             let alpha = if r.evidence.shares.is_empty() { Vec::new() } else { problem.program_alpha(&alpha) };
-            Claim { row: r.row, alpha, beta: r.evidence.beta.iter().map(|b| *b as f32).collect() }
+            Claim {
+                row: r.row,
+                alpha,
+                beta: r.evidence.beta.iter().map(|b| *b as f32).collect(),
+                ..Claim::default()
+            }
         };
         let leaf = Leaf { claims: refuted.iter().map(claim).collect() };
         let mut checker = Checker::new(self.parts);

@@ -198,7 +198,12 @@ fn write_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
     bytes.push(3);
     for claim in &leaf.claims {
         bytes.extend(claim.row.to_le_bytes());
-        let lists = [claim.alpha.is_empty(), claim.beta.is_empty(), claim.planes.count == 0, claim.weights.is_empty()];
+        let lists = [
+            claim.alpha.is_empty(),
+            claim.beta.is_empty(),
+            claim.planes.count == 0,
+            claim.weights.is_empty(),
+        ];
         bytes.push(lists.iter().enumerate().map(|(bit, empty)| u8::from(!empty) << bit).sum());
         bytes.extend(&claim.alpha);
         claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));

@@ -9,6 +9,7 @@
 
 use super::Verdict;
 use super::attack::PointBox;
+use super::contradiction::Rows;
 use super::shared::{Domain, Shared, Tools};
 use crate::bounds::crown::{self, Bounds, Mode, Region};
 use crate::search::Leaf;
@@ -53,10 +54,16 @@ pub(super) fn step(
     let claims: Vec<(u16, f32)> =
         (0..problem.disjuncts()).map(|d| problem.best_row(d, &bounds.rows)).collect();
     let lowest = claims.iter().map(|(_, bound)| *bound).fold(f32::INFINITY, f32::min);
-    let cut = choose_cut(shared, local, &domain, region, &claims);
+    let together = together(shared, local, region, &claims);
+    let cut = choose_cut(shared, local, &domain, region, &together);
+    let refuted = claims.iter().zip(&together).all(|((_, bound), t)| *bound > 0.0 || t.refuted);
     // Where nothing is left to halve, the search's own rounding may hide what the checker can show.
-    if lowest > 0.0 || cut.is_none() {
-        let claims = claims.iter().map(|(row, _)| Claim { row: *row, ..Claim::default() }).collect();
+    if refuted || cut.is_none() {
+        let claim = |((row, bound), t): (&(u16, f32), &Together)| {
+            let weights = if *bound <= 0.0 && t.refuted { t.weights.clone() } else { Vec::new() };
+            Claim { row: *row, weights, ..Claim::default() }
+        };
+        let claims = claims.iter().zip(&together).map(claim).collect();
         if tools.prove(shared, &mut domain, Leaf { claims }) {
             shared.note(lowest, 0.5f64.powi(domain.depth as i32));
             return Vec::new();
@@ -77,6 +84,32 @@ pub(super) fn step(
             Vec::new()
         }
     }
+}
+
+/// The rows of a disjunct that no row refutes by itself.
+struct Together {
+    /// One per row.
+    weights: Vec<f32>,
+    /// Whether they refute it together.
+    refuted: bool,
+}
+
+/// Per disjunct; for one that a row refutes that row alone.
+fn together(shared: &Shared<'_>, local: &Local, region: Region<'_>, claims: &[(u16, f32)]) -> Vec<Together> {
+    let problem = shared.problem;
+    let of = |(d, (row, bound)): (usize, &(u16, f32))| {
+        let range = problem.rows_of(d);
+        if *bound > 0.0 || range.len() == 1 {
+            let alone = |k: usize| if k == usize::from(*row) { 1.0 } else { 0.0 };
+            return Together { weights: (0..range.len()).map(alone).collect(), refuted: *bound > 0.0 };
+        }
+        let lanes = padded_lanes(problem.spec.rows);
+        let Bounds { input_rows, rows, .. } = &local.bounds;
+        let rows = Rows::new(input_rows, lanes, range, rows, region.lower.len());
+        let (weights, refuted) = rows.contradiction(region);
+        Together { weights, refuted }
+    };
+    claims.iter().enumerate().map(of).collect()
 }
 
 /// Tries the points where the undecided rows' linear bounds are smallest; now and then descends from random ones.
@@ -136,24 +169,23 @@ fn choose_cut(
     local: &Local,
     domain: &Domain,
     region: Region<'_>,
-    claims: &[(u16, f32)],
+    together: &[Together],
 ) -> Option<(usize, f64)> {
     let problem = shared.problem;
     let lanes = padded_lanes(problem.spec.rows);
     let inputs = domain.lower.len();
-    let all_proved = claims.iter().all(|(_, bound)| *bound > 0.0);
+    let all_proved = together.iter().all(|t| t.refuted);
     let mut scores = vec![0.0f32; inputs];
-    for (d, (row, bound)) in claims.iter().enumerate() {
-        if *bound > 0.0 && !all_proved {
-            continue;
-        }
-        let row = problem.first_row[d] + *row as usize;
+    for (d, t) in together.iter().enumerate().filter(|(_, t)| all_proved || !t.refuted) {
+        let weighed = || problem.rows_of(d).zip(&t.weights).filter(|(_, weight)| **weight > 0.0);
         for (j, score) in scores.iter_mut().enumerate() {
-            *score += local.bounds.input_rows[j * lanes + row].abs() * (region.upper[j] - region.lower[j]);
+            let slope =
+                |(row, weight): (usize, &f32)| weight * local.bounds.input_rows[j * lanes + row].abs();
+            *score += weighed().map(slope).sum::<f32>() * (region.upper[j] - region.lower[j]);
         }
         let loss = &local.bounds.loss;
         for (share, gaps) in loss.shares.chunks_exact(inputs).zip(loss.gaps.chunks_exact(lanes)) {
-            let gap = gaps[row];
+            let gap: f32 = weighed().map(|(row, weight)| weight * gaps[row]).sum();
             if gap > 0.0 {
                 scores.iter_mut().zip(share).for_each(|(score, share)| *score += gap * share);
             }

@@ -5,6 +5,7 @@
 //! leaves of the tree.
 
 mod attack;
+mod contradiction;
 mod crew;
 mod exact;
 mod group;

@@ -15,6 +15,10 @@ pub struct Claim {
     pub row: u16,
     pub alpha: Vec<u8>,
     pub beta: Vec<f32>,
+    /// Planes of a chain's leaf over two inputs, each behind its neuron.
+    pub planes: Vec<[u8; 4]>,
+    /// Weights of a chain's rows.
+    pub weights: Vec<f32>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -120,7 +124,11 @@ impl Node {
                     let alpha = if flags & 1 == 1 { bytes.list(of.0.claims_len(style)) } else { Vec::new() };
                     let betas = if flags & 2 == 2 { splits } else { 0 };
                     let beta = (0..betas).map(|_| f32::from_le_bytes(bytes.take())).collect();
-                    Claim { row, alpha, beta }
+                    let planes = if flags & 4 == 0 { 0 } else { u16::from_le_bytes(bytes.take()) };
+                    let planes = (0..planes).map(|_| bytes.take()).collect();
+                    let weights = if flags & 8 == 0 { 0 } else { u16::from_le_bytes(bytes.take()) };
+                    let weights = (0..weights).map(|_| f32::from_le_bytes(bytes.take())).collect();
+                    Claim { row, alpha, beta, planes, weights }
                 });
                 Self::Leaf { claims: claims.collect() }
             }
@@ -180,9 +188,19 @@ impl Node {
                 bytes.push(if style == Style::Chain { 3 } else { 19 });
                 for claim in claims {
                     bytes.extend(claim.row.to_le_bytes());
-                    bytes.push(u8::from(!claim.alpha.is_empty()) + 2 * u8::from(!claim.beta.is_empty()));
+                    let lists =
+                        [claim.alpha.len(), claim.beta.len(), claim.planes.len(), claim.weights.len()];
+                    bytes.push((0..4).map(|bit| u8::from(lists[bit] > 0) << bit).sum());
                     bytes.extend(&claim.alpha);
                     claim.beta.iter().for_each(|b| bytes.extend(b.to_le_bytes()));
+                    if !claim.planes.is_empty() {
+                        bytes.extend((claim.planes.len() as u16).to_le_bytes());
+                        bytes.extend(claim.planes.concat());
+                    }
+                    if !claim.weights.is_empty() {
+                        bytes.extend((claim.weights.len() as u16).to_le_bytes());
+                        claim.weights.iter().for_each(|w| bytes.extend(w.to_le_bytes()));
+                    }
                 }
             }
         }

@@ -59,15 +59,24 @@ pub fn minimise(
 ) -> Minimum {
     let mut cuts = Cuts { relaxation, lp: relaxation.minimising(row), rows: Vec::new() };
     start.iter().for_each(|plane| cuts.push(plane.clone()));
+    let limits = limits(relaxation, row, deadline);
+    // A bound that is just above 0 is lost where shares and slopes become bytes.
+    let ample = limits.enough.map_or(0.0, |enough| enough + row.offset());
     let mut basis: Option<Basis> = None;
     for round in 0.. {
-        let (outcome, last) = simplex::solve(&cuts.lp, basis.as_ref(), limits(relaxation, row, deadline));
+        let (outcome, last) = simplex::solve(&cuts.lp, basis.as_ref(), limits);
         basis = Some(last);
         match outcome {
             Outcome::Infeasible { ray } => {
                 let evidence = by_ray_of(relaxation, &cuts.lp, row, &ray, &[]).unwrap_or_default();
                 let bound = evidence.bound;
-                return Minimum { bound, evidence, planes: cuts.averages(&ray), point: None, tight: Vec::new() };
+                return Minimum {
+                    bound,
+                    evidence,
+                    planes: cuts.averages(&ray),
+                    point: None,
+                    tight: Vec::new(),
+                };
             }
             Outcome::Stopped { duals, .. } => {
                 let evidence = relaxation.evidence(&cuts.lp, row.offset(), &duals, &[]);
@@ -77,7 +86,7 @@ pub fn minimise(
             Outcome::Optimal(found) => {
                 let evidence = relaxation.evidence(&cuts.lp, row.offset(), &found.duals, &[]);
                 let bound = evidence.bound;
-                if bound > 0.0 || round >= rounds || !cuts.separate(&found.primal) {
+                if bound > ample || round >= rounds || !cuts.separate(&found.primal) {
                     let tight = cuts.tight(&found.primal);
                     let planes = cuts.averages(&found.duals);
                     return Minimum { bound, evidence, planes, point: Some(found.primal), tight };
@@ -149,7 +158,10 @@ impl Cuts<'_> {
             let (total, shares) =
                 sums[*place].get_or_insert_with(|| (0.0, vec![0.0; self.relaxation.inputs()]));
             *total += weight(*row);
-            shares.iter_mut().zip(&plane.shares).for_each(|(s, share)| *s += weight(*row) * f64::from(*share));
+            shares
+                .iter_mut()
+                .zip(&plane.shares)
+                .for_each(|(s, share)| *s += weight(*row) * f64::from(*share));
         }
         let average = |(sum, neuron): (Option<(f64, Vec<f64>)>, &Unstable)| {
             let (planes, shares) = sum?;
