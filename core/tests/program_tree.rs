@@ -426,7 +426,7 @@ fn steps_out_of_range_are_refused() {
         [entry(2, 0), entry(1, 0)],
         [entry(1, 0), entry(4, 0)],
         [entry(0, 0), entry(1, 0)],
-        [entry(1, 0), entry(2, 5)],
+        [entry(1, 0), entry(2, 6)],
     ] {
         assert_eq!(refused(&[&[20, 0, 2, 0], &entries.concat(), &LEAF]), Rejection::Claim);
     }

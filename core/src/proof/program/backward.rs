@@ -16,14 +16,22 @@ use crate::program::{Constants, Function, Groups, Operation, Slot, Step, Terms, 
 pub(super) trait Hints {
     /// Claimed slopes of a lane; empty for the adaptive rules.
     fn alpha(&self, lane: usize) -> &[u8];
-    /// The splits of the domain that a lane has multipliers for.
-    fn splits(&self, lane: usize) -> &[Split];
-    /// Splits of a lane that its bounds do not know of yet.
-    fn cuts(&self, _: usize) -> &[Split] {
-        &[]
+    /// How many splits a lane has multipliers for.
+    fn splits(&self, lane: usize) -> usize;
+    /// One of them.
+    fn split(&self, lane: usize, index: usize) -> Option<Split>;
+    /// Whether the bounds of a lane have yet to be cut at its splits.
+    fn cuts(&self, _: usize) -> bool {
+        false
     }
     /// Multiplier of a split, finite and not negative.
     fn beta(&self, lane: usize, split: usize) -> f64;
+}
+
+/// The splits that the bounds of a lane have yet to be cut at.
+fn cuts<H: Hints>(hints: &H, lane: usize) -> impl Iterator<Item = Split> + '_ {
+    let count = if hints.cuts(lane) { hints.splits(lane) } else { 0 };
+    (0..count).filter_map(move |i| hints.split(lane, i))
 }
 
 /// A share `0..=1`.
@@ -73,8 +81,9 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
     fn multipliers(&mut self, slot: Slot) -> Result<(), Rejection> {
         let (hints, lanes, charge) = (self.hints, self.rows.lanes, self.charge());
         for lane in 0..lanes {
-            for (i, split) in hints.splits(lane).iter().enumerate().filter(|(_, s)| s.slot == slot) {
-                let beta = hints.beta(lane, i);
+            for i in 0..hints.splits(lane) {
+                let split = hints.split(lane, i).ok_or(Rejection::Shape)?;
+                let beta = if split.slot == slot { hints.beta(lane, i) } else { 0.0 };
                 if beta == 0.0 {
                     continue;
                 }
@@ -96,7 +105,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let marks = self.rows.index.get_mut(..self.view.program.size(slot)).ok_or(Rejection::Shape)?;
         let mut any = false;
         for lane in 0..self.rows.lanes {
-            for split in self.hints.cuts(lane).iter().filter(|s| s.slot == slot) {
+            for split in cuts(self.hints, lane).filter(|s| s.slot == slot) {
                 if !any {
                     marks.fill(0);
                     any = true;
@@ -110,9 +119,9 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
     /// The bounds of an element, cut at the splits of a lane.
     fn cut_interval(&self, slot: Slot, element: usize, lane: usize) -> Result<Interval, Rejection> {
         let (mut l, mut u) = self.view.interval(slot, element)?;
-        let here = |s: &&Split| s.slot == slot && to_usize(s.element) == element;
-        for split in self.hints.cuts(lane).iter().filter(here) {
-            intersect(&mut l, &mut u, side(split));
+        let here = |s: &Split| s.slot == slot && to_usize(s.element) == element;
+        for split in cuts(self.hints, lane).filter(here) {
+            intersect(&mut l, &mut u, side(&split));
         }
         Ok((l, u))
     }

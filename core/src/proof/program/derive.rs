@@ -2,11 +2,12 @@
 
 use super::super::Rejection;
 use super::backward::{Backward, Hints};
+use super::cases::{Cases, Path};
 use super::checker::{Bounds, Checker, Fingerprint, State, View};
 use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
 use super::lines::{self, undecided};
-use super::planes::{Interval, mass};
+use super::planes::{Interval, mass, smaller};
 use super::rows::Rows;
 use super::{Kernel, Split};
 use crate::program::{Map, Operation, Program, Slot, to_usize};
@@ -21,6 +22,11 @@ pub enum Start {
     /// With slopes for all steps before it: [`Layout::claims_len`] of the slot of [`Slopes::bytes`].
     Alpha {
         /// Where they begin.
+        at: usize,
+    },
+    /// As several rows, one for each leaf of a tree of splits: the least bound counts. Their bytes are as the tree of a proof has them.
+    Cases {
+        /// Where they begin in [`Slopes::bytes`].
         at: usize,
     },
 }
@@ -91,17 +97,26 @@ struct Shared<'t, T> {
     blocks: usize,
 }
 
-/// The slopes of a block of rows; no multipliers.
+/// The slopes of a block of rows, and the cases of those that have any.
 struct Starts<'s> {
     bytes: &'s [u8],
     /// Slopes of a row.
     len: usize,
     /// Where each lane's slopes begin, or [`NONE`].
     lanes: &'s [u32],
+    /// Where each lane's case begins, or [`NONE`].
+    paths: &'s [u32],
 }
 
-/// A lane without claimed slopes.
+/// A lane without claimed slopes, or that is no case.
 const NONE: u32 = u32::MAX;
+
+impl<'s> Starts<'s> {
+    fn path(&self, lane: usize) -> Option<Path<'s>> {
+        let at = self.paths.get(lane).filter(|at| **at != NONE)?;
+        Some(Path::new(self.bytes, to_usize(*at)))
+    }
+}
 
 impl Hints for Starts<'_> {
     fn alpha(&self, lane: usize) -> &[u8] {
@@ -112,11 +127,17 @@ impl Hints for Starts<'_> {
             _ => &[],
         }
     }
-    fn splits(&self, _: usize) -> &[Split] {
-        &[]
+    fn splits(&self, lane: usize) -> usize {
+        self.path(lane).map_or(0, |p| p.depth())
     }
-    fn beta(&self, _: usize, _: usize) -> f64 {
-        0.0
+    fn split(&self, lane: usize, index: usize) -> Option<Split> {
+        self.path(lane)?.split(index)
+    }
+    fn cuts(&self, _: usize) -> bool {
+        true
+    }
+    fn beta(&self, lane: usize, split: usize) -> f64 {
+        self.path(lane).and_then(|p| p.beta(split)).unwrap_or(0.0)
     }
 }
 
@@ -367,8 +388,9 @@ impl<K: Kernel> Checker<'_, K> {
         let first = self.layout.offset(slot);
         let (size, pixels) = (program.size(slot), pixels(program, slot).max(1));
         let channels = (size / pixels).max(1);
+        // Lower and upper bounds in turn.
         let mut next = 0;
-        while next < size {
+        while next < 2 * size {
             let view = View {
                 program,
                 layout: self.layout,
@@ -379,15 +401,18 @@ impl<K: Kernel> Checker<'_, K> {
                 mass: total,
             };
             let mut used = 0;
-            while next < size && used + 2 <= self.rows.most {
-                let element = next % channels * pixels + next / channels;
+            while next < 2 * size {
+                let element = next / 2 % channels * pixels + next / 2 / channels;
                 let (l, u) = view.interval(slot, element)?;
                 // A split neuron too: rows may find that nothing is left of it.
                 let split = splits.iter().any(|s| s.slot == slot && to_usize(s.element) == element);
-                if needed(program, reader, l, u) || (split && l < u) {
-                    for upper in [false, true] {
-                        used += usize::from(self.choose((slot, element, upper), slopes, used)?);
-                    }
+                if next % 2 == 0 && !(needed(program, reader, l, u) || (split && l < u)) {
+                    next += 2;
+                    continue;
+                }
+                match self.choose((slot, element, next % 2 == 1), slopes, &view, used)? {
+                    Some(lanes) => used += lanes,
+                    None => break,
                 }
                 next += 1;
             }
@@ -402,13 +427,15 @@ impl<K: Kernel> Checker<'_, K> {
             self.load(&view, slot, used)?;
             // The lists of lanes are lent to the hints while the rows are propagated.
             let starts = core::mem::take(&mut self.rows.starts);
-            let (elements, at) = starts.split_at_checked(self.rows.most).unwrap_or_default();
+            let most = self.rows.most;
+            let list = |k: usize| starts.get(k * most..k * most + used).unwrap_or_default();
             let hints = Starts {
                 bytes: slopes.bytes(),
                 len: self.layout.claims_len(slot),
-                lanes: at.get(..used).unwrap_or_default(),
+                lanes: list(1),
+                paths: list(2),
             };
-            let lanes = elements.get(..used).unwrap_or_default();
+            let lanes = list(0);
             let done = Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
                 .run(slot)
                 .and_then(|()| apply(&self.rows, self.layout, (lanes, first), bounds));
@@ -418,27 +445,57 @@ impl<K: Kernel> Checker<'_, K> {
         Ok(())
     }
 
-    /// Chooses the row of `lane`; false if it is skipped.
+    /// Chooses the rows of a bound, from lane `used` on: how many, or `None` if they do not fit into this block. All cases of a bound
+    /// are in one block, so that a block says something by itself.
     fn choose(
         &mut self,
         (slot, element, upper): (Slot, usize, bool),
         slopes: &impl Slopes,
-        lane: usize,
-    ) -> Result<bool, Rejection> {
-        let claimed = match slopes.start(slot, element, upper) {
-            Start::Skip => return Ok(false),
-            Start::Adaptive => NONE,
+        view: &View<'_>,
+        used: usize,
+    ) -> Result<Option<usize>, Rejection> {
+        let (bytes, room) = (slopes.bytes(), self.rows.most - used);
+        let code = u32::try_from(2 * element + usize::from(upper)).map_err(|_| Rejection::Shape)?;
+        let row = |alpha: Option<usize>, case: Option<usize>| Ok([code, place(alpha)?, place(case)?]);
+        let only = match slopes.start(slot, element, upper) {
+            Start::Skip => return Ok(Some(0)),
+            Start::Cases { at } => {
+                let here = (view.program, self.layout, slot);
+                let mut cases = Cases::new(bytes, at, here, |s| self.only_kinks_read(s))?;
+                if cases.len() > room {
+                    return if used > 0 { Ok(None) } else { Err(Rejection::Claim) };
+                }
+                let mut lane = used;
+                while let Some(path) = cases.next(bytes) {
+                    // A leaf without inputs needs no bound.
+                    if !is_void(&path, view)? {
+                        self.note(lane, row(Some(path.slopes()), Some(path.at()))?)?;
+                        lane += 1;
+                    }
+                }
+                return Ok(Some(lane - used));
+            }
+            Start::Adaptive => row(None, None)?,
             Start::Alpha { at } => {
                 let end = at.checked_add(self.layout.claims_len(slot)).ok_or(Rejection::Claim)?;
-                slopes.bytes().get(at..end).ok_or(Rejection::Claim)?;
-                u32::try_from(at).ok().filter(|at| *at != NONE).ok_or(Rejection::Claim)?
+                bytes.get(at..end).ok_or(Rejection::Claim)?;
+                row(Some(at), None)?
             }
         };
-        let code = u32::try_from(2 * element + usize::from(upper)).map_err(|_| Rejection::Shape)?;
+        if room == 0 {
+            return Ok(None);
+        }
+        self.note(used, only)?;
+        Ok(Some(1))
+    }
+
+    /// Notes what a lane bounds, where its slopes and where its case begins.
+    fn note(&mut self, lane: usize, row: [u32; 3]) -> Result<(), Rejection> {
         let most = self.rows.most;
-        *self.rows.starts.get_mut(lane).ok_or(Rejection::Shape)? = code;
-        *self.rows.starts.get_mut(most + lane).ok_or(Rejection::Shape)? = claimed;
-        Ok(true)
+        for (k, value) in row.into_iter().enumerate() {
+            *self.rows.starts.get_mut(k * most + lane).ok_or(Rejection::Shape)? = value;
+        }
+        Ok(())
     }
 
     /// Starts the rows chosen.
@@ -453,21 +510,51 @@ impl<K: Kernel> Checker<'_, K> {
     }
 }
 
-/// Takes over what the rows of a block say.
+/// Whether the splits of a path contradict the bounds.
+fn is_void(path: &Path<'_>, view: &View<'_>) -> Result<bool, Rejection> {
+    for i in 0..path.depth() {
+        let split = path.split(i).ok_or(Rejection::Claim)?;
+        let (mut l, mut u) = view.interval(split.slot, to_usize(split.element))?;
+        for other in (0..path.depth()).filter_map(|k| path.split(k)) {
+            if (other.slot, other.element) == (split.slot, split.element) {
+                intersect(&mut l, &mut u, side(&other));
+            }
+        }
+        if l > u {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// A place in a list of lanes.
+fn place(at: Option<usize>) -> Result<u32, Rejection> {
+    match at {
+        None => Ok(NONE),
+        Some(at) => u32::try_from(at).ok().filter(|at| *at != NONE).ok_or(Rejection::Claim),
+    }
+}
+
+/// Takes over what the rows of a block say: of each bound the least of its rows, which are neighbours.
 fn apply(
     rows: &Rows<'_>,
     layout: &Layout<'_>,
     (lanes, first): (&[u32], usize),
     bounds: &mut Bounds<'_>,
 ) -> Result<(), Rejection> {
+    let mut least = f64::INFINITY;
     for (lane, code) in lanes.iter().enumerate() {
+        least = smaller(least, rows.bound(lane, layout.factors)?);
+        if lanes.get(lane + 1) == Some(code) {
+            continue;
+        }
         let (at, upper) = (first + to_usize(*code) / 2, code % 2 == 1);
-        let bound = rows.bound(lane, layout.factors)?;
         let (Some(l), Some(u)) = (bounds.lower.get_mut(at), bounds.upper.get_mut(at)) else {
             return Err(Rejection::Shape);
         };
-        let also = if upper { (f64::NEG_INFINITY, -bound) } else { (bound, f64::INFINITY) };
+        let also = if upper { (f64::NEG_INFINITY, -least) } else { (least, f64::INFINITY) };
         intersect(l, u, also);
+        least = f64::INFINITY;
     }
     Ok(())
 }

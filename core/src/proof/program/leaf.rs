@@ -27,8 +27,11 @@ impl Hints for Claimed<'_> {
     fn alpha(&self, lane: usize) -> &[u8] {
         self.claims.get(lane).map_or(&[], |c| c.alpha)
     }
-    fn splits(&self, lane: usize) -> &[Split] {
-        if lane < self.claims.len() { self.splits } else { &[] }
+    fn splits(&self, lane: usize) -> usize {
+        if lane < self.claims.len() { self.splits.len() } else { 0 }
+    }
+    fn split(&self, _: usize, index: usize) -> Option<Split> {
+        self.splits.get(index).copied()
     }
     fn beta(&self, lane: usize, split: usize) -> f64 {
         self.claims.get(lane).map_or(0.0, |c| c.beta_at(split))

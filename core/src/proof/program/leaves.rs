@@ -52,11 +52,14 @@ impl Hints for Lanes<'_> {
     fn alpha(&self, lane: usize) -> &[u8] {
         self.claim(lane).map_or(&[], |c| c.alpha)
     }
-    fn splits(&self, lane: usize) -> &[Split] {
-        self.leaf(lane).map_or(&[], |l| l.splits)
+    fn splits(&self, lane: usize) -> usize {
+        self.leaf(lane).map_or(0, |l| l.splits.len())
     }
-    fn cuts(&self, lane: usize) -> &[Split] {
-        self.splits(lane)
+    fn split(&self, lane: usize, index: usize) -> Option<Split> {
+        self.leaf(lane)?.splits.get(index).copied()
+    }
+    fn cuts(&self, _: usize) -> bool {
+        true
     }
     fn beta(&self, lane: usize, split: usize) -> f64 {
         self.claim(lane).map_or(0.0, |c| c.beta_at(split))
@@ -171,7 +174,7 @@ impl<K: Kernel> Checker<'_, K> {
     }
 
     /// Whether the bounds of a slot matter to functions with a kink only.
-    fn only_kinks_read(&self, slot: Slot) -> bool {
+    pub(super) fn only_kinks_read(&self, slot: Slot) -> bool {
         let program = &self.problem.program;
         let relaxed = |(operation, reads): (&Operation<'_>, bool)| {
             let kink =

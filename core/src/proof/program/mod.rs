@@ -78,6 +78,7 @@
 //! ```
 
 mod backward;
+mod cases;
 mod checker;
 mod derive;
 mod interval;

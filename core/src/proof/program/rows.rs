@@ -16,7 +16,7 @@ pub(super) struct Rows<'m> {
     pub free: &'m mut [f64],
     /// Rows of a matrix that are not zero; or marks of a slot's elements.
     pub index: &'m mut [u32],
-    /// Three lists over the lanes: in a lemma, what each bounds and where its slopes begin; for leaves, see there.
+    /// Three lists over the lanes: in a lemma, what each bounds, where its slopes and where its case begins; for leaves, see there.
     pub starts: &'m mut [u32],
     /// Which slots have coefficients: 0 or 1.
     pub touched: &'m mut [u32],

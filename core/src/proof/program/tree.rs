@@ -23,6 +23,11 @@
 //! | 2 | `2·L` | slopes of all lower, then of all upper bounds |
 //! | 3 | `n` `u32`, then `n` times: element `u32` (ascending), `2·L` | slopes of the elements named, others adaptive |
 //! | 4 | as 3 | as 3, others none |
+//! | 5 | `n` `u32`, length `u32`, then `n` times: element `u32` (ascending), two offsets `u32`; then so many bytes | lower and upper bounds of the elements named by cases, each at its offset in those bytes, as below; others adaptive |
+//!
+//! A bound by cases is a tree of splits of earlier values, given by its leaves: count `u16`, then per leaf depth `u8`, so many splits (slot
+//! `u32`, element `u32`, point `f32`, side `u8`: 1 for `z ≥ point`), as many multipliers `β` (`f32`), and `L` bytes of slopes. There are no
+//! more than [`super::Memory::lanes`].
 
 use super::super::{Rejection, Stats};
 use super::derive::{Slopes, Start};
@@ -135,14 +140,19 @@ pub struct Lemma<'p> {
     layout: &'p Layout<'p>,
 }
 
+/// Bytes of an element whose bounds are stated by cases.
+const CASES: usize = 12;
+
 /// An entry of a lemma.
 struct Entry {
     slot: usize,
     mode: u8,
     /// Claim bytes of one row.
     row: usize,
-    /// Elements named, for modes 3 and 4.
+    /// Elements named, for modes 3 to 5.
     count: usize,
+    /// Bytes of each of them.
+    stride: usize,
     /// Offset of what follows.
     at: usize,
 }
@@ -181,7 +191,7 @@ impl<'p> Lemma<'p> {
         let (slot, mode) = (to_usize(reader.u32()?), reader.u8()?);
         let row = layout.claims_len(Slot(slot));
         let both = row.checked_mul(2).ok_or(Rejection::Length)?;
-        let mut entry = Entry { slot, mode, row, count: 0, at: reader.at };
+        let mut entry = Entry { slot, mode, row, count: 0, stride: 0, at: reader.at };
         match mode {
             0 | 1 => {}
             2 => {
@@ -190,8 +200,15 @@ impl<'p> Lemma<'p> {
             3 | 4 => {
                 entry.count = to_usize(reader.u32()?);
                 entry.at = reader.at;
-                let all = both.checked_add(4).and_then(|one| one.checked_mul(entry.count));
-                reader.take(all.ok_or(Rejection::Length)?)?;
+                entry.stride = both.checked_add(4).ok_or(Rejection::Length)?;
+                reader.take(entry.stride.checked_mul(entry.count).ok_or(Rejection::Length)?)?;
+            }
+            5 => {
+                (entry.count, entry.stride) = (to_usize(reader.u32()?), CASES);
+                let length = to_usize(reader.u32()?);
+                entry.at = reader.at;
+                reader.take(CASES.checked_mul(entry.count).ok_or(Rejection::Length)?)?;
+                reader.take(length)?;
             }
             _ => return Err(Rejection::Claim),
         }
@@ -204,12 +221,12 @@ impl<'p> Lemma<'p> {
         (0..count).find_map(|_| Self::entry(&mut reader, self.layout).ok().filter(|e| e.slot == slot))
     }
 
-    /// Where the slopes of an element named by an entry begin, by bisection: in a list that does not ascend some are not found.
+    /// Where what is said of an element named by an entry begins, by bisection: in a list that does not ascend some are not found.
     fn named(&self, entry: &Entry, element: usize) -> Option<usize> {
         let (mut low, mut high) = (0, entry.count);
         while low < high {
             let middle = low + (high - low) / 2;
-            let at = entry.at + middle * (4 + 2 * entry.row);
+            let at = entry.at + middle * entry.stride;
             let found = to_usize(Reader { bytes: self.bytes, at }.u32().ok()?);
             if found == element {
                 return Some(at + 4);
@@ -236,9 +253,19 @@ impl Slopes for Lemma<'_> {
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {
         let otherwise = |rows: bool| if rows { Start::Adaptive } else { Start::Skip };
         let Some(entry) = self.find(slot.0) else { return otherwise(self.bytes.first() == Some(&1)) };
+        let side = usize::from(upper);
         let upper = if upper { entry.row } else { 0 };
         match entry.mode {
             0 | 1 => otherwise(entry.mode == 1),
+            5 => match self.named(&entry, element) {
+                // An offset that cannot be read is one at which there are no leaves.
+                Some(at) => {
+                    let offset = Reader { bytes: self.bytes, at: at + 4 * side }.u32();
+                    let from = entry.at + entry.count * entry.stride;
+                    Start::Cases { at: offset.map_or(self.bytes.len(), |o| from.saturating_add(to_usize(o))) }
+                }
+                None => Start::Adaptive,
+            },
             2 => Start::Alpha { at: entry.at + upper },
             _ => match self.named(&entry, element) {
                 Some(at) => Start::Alpha { at: at + upper },

@@ -18,7 +18,7 @@ pub struct Interval {
 
 impl Interval {
     /// `[lower, upper]` of element `j`.
-    pub(super) fn at(&self, j: usize) -> [f32; 2] {
+    pub fn at(&self, j: usize) -> [f32; 2] {
         [self.lower[j], self.upper[j]]
     }
 

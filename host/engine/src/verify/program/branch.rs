@@ -51,12 +51,13 @@ pub fn candidates<'f>(
     cuts
 }
 
-fn finite(x: f32) -> f32 {
+/// `x`, or 0 where it is none.
+pub fn finite(x: f32) -> f32 {
     if x.is_finite() { x } else { 0.0 }
 }
 
 /// What both branches gain: the smaller counts, the larger a little.
-fn gain(score: &Score) -> f32 {
+pub fn gain(score: &Score) -> f32 {
     let [a, b] = score.branches.map(|b| finite(b).max(0.0));
     a.min(b) + 0.1 * a.max(b)
 }

@@ -12,6 +12,7 @@ mod group;
 mod inputs;
 mod notes;
 mod problem;
+mod refine;
 mod resume;
 mod root;
 mod shared;
@@ -113,6 +114,8 @@ fn decide(
     let threads = worker_threads(settings);
     let mut floats = Vec::new();
     let mut bounds = desk.bounds(&mut floats);
+    let mut floats = vec![Vec::new(); refine::passes(problem.parts.program).len()];
+    let mut finer: Vec<_> = floats.iter_mut().map(|f| desk.bounds(f)).collect();
     let mut first = Worker::new(&shared, referee, 0, threads);
     let (lemma, plan) = first.resume(&desk, &mut bounds).unwrap_or_else(|| {
         shared.tree.begin_anew();
@@ -124,9 +127,9 @@ fn decide(
             return shared.conclude(&desk, stats);
         }
         (Plan::Inputs(open), _) => (None, open),
-        (Plan::Values { domain, intervals }, Some(base)) => {
-            let values = Values { base, intervals };
-            let open = first.step_root(&values, domain);
+        (Plan::Values { domain, intervals, slopes }, Some(base)) => {
+            let mut values = Values { base, intervals };
+            let open = first.refine_all(&desk, &mut values, domain, &slopes, &mut finer);
             (Some(values), open)
         }
         (Plan::Resumed { domain, intervals, tips }, Some(base)) => {

@@ -11,7 +11,7 @@ use super::inputs::{Judged, lowest};
 use super::tree::{LemmaBytes, Tip, adaptive_lemma};
 use super::values::Values;
 use super::worker::{Base, Worker};
-use crate::bounds::program::batch::{RowSlopes, Start, climb_with_slopes};
+use crate::bounds::program::batch::{RowSlopes, SlotSlopes, Start, climb_with_slopes};
 use crate::bounds::program::{self as bounds, Climb, Intermediate, Interval, Region, Spec, Stop};
 use crate::program::{Function, Operation, Step};
 use crate::verify::Branching;
@@ -39,14 +39,22 @@ fn free_inputs(domain: &Domain) -> usize {
     ends.filter(|(l, u)| *u - *l > 1e-12 * (1.0 + l.abs())).count()
 }
 
+/// What a climb of all bounds found.
+struct Slopes {
+    lemma: LemmaBytes,
+    /// Rows of the spec, and where they start.
+    starts: Vec<(usize, Start)>,
+    slots: Vec<SlotSlopes>,
+}
+
 /// How to go on after the root.
 pub enum Plan {
     /// The case is decided, or time is up.
     Ended,
     /// Inputs are halved.
     Inputs(Vec<Domain>),
-    /// Computed values are split: the root with its hints, and its bounds.
-    Values { domain: Domain, intervals: Vec<Interval> },
+    /// Computed values are split: the root with its hints, its bounds, and the slopes that gave them.
+    Values { domain: Domain, intervals: Vec<Interval>, slopes: Vec<SlotSlopes> },
     /// Computed values are split on, from what an earlier run left.
     Resumed { domain: Domain, intervals: Vec<Interval>, tips: Vec<Tip> },
 }
@@ -99,7 +107,7 @@ impl Worker<'_, '_> {
         let lemma = match (lemma, &slopes) {
             (Some(lemma), _) => lemma,
             (None, slopes) => {
-                let lemma = slopes.as_ref().map_or_else(adaptive_lemma, |(lemma, _)| lemma.clone());
+                let lemma = slopes.as_ref().map_or_else(adaptive_lemma, |all| all.lemma.clone());
                 if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
                     shared.out_of_budget();
                     return (None, Plan::Ended);
@@ -109,22 +117,19 @@ impl Worker<'_, '_> {
         };
         let Some(intervals) = desk.intervals(bounds) else { return (None, Plan::Ended) };
         let starts = |disjunct: usize| {
-            let of_all = slopes.as_ref().and_then(|(_, starts)| starts.iter().find(|(d, _)| *d == disjunct));
+            let of_all = slopes.as_ref().and_then(|all| all.starts.iter().find(|(d, _)| *d == disjunct));
             let of_rows = || climbed.iter().find(|c| c.disjunct == disjunct).map(|c| c.found.start.clone());
             of_all.map(|(_, start)| start.clone()).or_else(of_rows).unwrap_or_default()
         };
         domain.hints = self.root_hints(&judged.rows, starts);
         shared.tree.state(0, lemma.clone());
-        (Some(lemma), Plan::Values { domain, intervals })
+        let slopes = slopes.map_or(Vec::new(), |all| all.slots);
+        (Some(lemma), Plan::Values { domain, intervals, slopes })
     }
 
-    /// Slopes of every intermediate bound with those of the open rows; their lemma, and where the rows start. `None` if there is no
+    /// Slopes of every intermediate bound with those of the open rows. `None` if there is no
     /// time or memory for it.
-    fn climb_all(
-        &mut self,
-        region: Region<'_>,
-        judged: &Judged,
-    ) -> Option<(LemmaBytes, Vec<(usize, Start)>)> {
+    fn climb_all(&mut self, region: Region<'_>, judged: &Judged) -> Option<Slopes> {
         let problem = self.shared.problem;
         let open = || judged.rows.iter().enumerate().filter(|(_, (_, bound))| *bound <= 0.0);
         let rows: Vec<usize> =
@@ -159,10 +164,10 @@ impl Worker<'_, '_> {
         let (bounds, slopes) =
             climb_with_slopes(&problem.parts.net, region.into(), &spec, &settings, &climb, stop).ok()?;
         let lemma = slopes.lemma(&problem.parts.net, &bounds.slots);
-        let RowSlopes { rows: alphas, .. } = slopes;
+        let RowSlopes { rows: alphas, slots } = slopes;
         let starts =
             rows.into_iter().zip(alphas).map(|(row, alpha)| (row, Start { alpha, beta: Vec::new() }));
-        Some((lemma[1..].into(), starts.collect()))
+        Some(Slopes { lemma: lemma[1..].into(), starts: starts.collect(), slots })
     }
 
     /// The root of a value search, optimised for longer.

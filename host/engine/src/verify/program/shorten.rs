@@ -286,6 +286,10 @@ impl<'b> Reader<'b> {
                 0 | 1 => 0,
                 2 => both,
                 3 | 4 => both.checked_add(4)?.checked_mul(self.u32()? as usize)?,
+                5 => {
+                    let (count, length) = (self.u32()? as usize, self.u32()? as usize);
+                    count.checked_mul(12)?.checked_add(length)?
+                }
                 _ => return None,
             };
             self.take(length)?;

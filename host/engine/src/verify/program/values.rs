@@ -7,6 +7,7 @@
 //! Source: Wang et al. 2021 (arXiv:2103.06624); intermediate bounds fixed at the root as in its implementation.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::branch::candidates;
 use super::domain::{Domain, Hint};
@@ -78,6 +79,20 @@ impl Worker<'_, '_> {
             let children = if batch.is_empty() { Vec::new() } else { self.step_values(values, batch, NODE) };
             self.shared.pool.finish_many(taken, children);
         }
+    }
+
+    /// Bounds the root and, for some time, what is split below it; returns what is open then.
+    pub fn try_values(&mut self, values: &Values<'_>, root: Domain, time: Duration) -> Vec<Domain> {
+        let mut open = self.step_root(values, root);
+        let end = Instant::now() + time;
+        while !open.is_empty() && Instant::now() < end && !self.shared.has_ended() {
+            if self.shared.out_of_budget() {
+                break;
+            }
+            let batch = open.split_off(open.len().saturating_sub(BATCH_LANES));
+            open.extend(self.step_values(values, batch, NODE));
+        }
+        open
     }
 
     /// Bounds a batch; proves its domains, or returns their halves.
@@ -411,7 +426,7 @@ fn reopen(b: &mut Bounded, margins: &[f64]) -> Closed {
 }
 
 /// Cuts intervals at splits; `None` if one is empty.
-fn cut(mut intervals: Vec<Interval>, splits: &[Split]) -> Option<Vec<Interval>> {
+pub fn cut(mut intervals: Vec<Interval>, splits: &[Split]) -> Option<Vec<Interval>> {
     for Split { slot, element, point, above } in splits {
         let Interval { lower, upper } = intervals.get_mut(slot.0)?;
         let (l, u) = (lower.get_mut(*element as usize)?, upper.get_mut(*element as usize)?);

@@ -28,7 +28,7 @@ mod tests;
 pub use certus_core::proof::program::Split;
 pub use claims::{Alphas, claims};
 pub(super) use claims::{KNOTS, byte as share_byte, first_bytes, knot_byte, knots};
-pub use optimise::optimise;
+pub use optimise::{optimise, optimise_values};
 pub use rebound::rebound;
 pub use root::{RowSlopes, SlotSlopes, climb_with_slopes};
 

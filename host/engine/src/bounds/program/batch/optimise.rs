@@ -11,6 +11,8 @@ use crate::bounds::program::crown::{Job, Settings, Spec, Stop};
 use crate::bounds::program::memory::{BoundError, Memory};
 use crate::bounds::program::prepare::Prepared;
 use crate::bounds::program::rows::Rows;
+use crate::bounds::program::rows::Support;
+use crate::program::Slot;
 use certus_kernels::LANE_MULTIPLE;
 
 /// The best bound of every lane; lanes in any order, best beside those of the same box. A domain's slopes start from its parent's
@@ -32,6 +34,36 @@ pub fn optimise(
     climb: &LaneClimb,
     stop: Stop<'_>,
 ) -> Result<Vec<Found>, BoundError> {
+    climb_from(net, |known, lanes, width| spec_rows(known, spec, lanes, width), lanes, climb, stop)
+}
+
+/// As [`optimise`], of values themselves: row `2·j` of a lane is element `j` of `slot`, row `2·j + 1` its negative.
+///
+/// # Errors
+/// As [`optimise`].
+///
+/// # Panics
+/// As [`optimise`].
+///
+/// # Rounding
+/// *Estimate*.
+pub fn optimise_values(
+    net: &Prepared,
+    slot: Slot,
+    lanes: &[Lane<'_>],
+    climb: &LaneClimb,
+    stop: Stop<'_>,
+) -> Result<Vec<Found>, BoundError> {
+    climb_from(net, |known, lanes, width| value_rows(known, slot.0, lanes, width), lanes, climb, stop)
+}
+
+fn climb_from(
+    net: &Prepared,
+    rows: impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start + Sync,
+    lanes: &[Lane<'_>],
+    climb: &LaneClimb,
+    stop: Stop<'_>,
+) -> Result<Vec<Found>, BoundError> {
     let memory = Memory::new(usize::MAX);
     let settings = Settings { threads: climb.threads, ..Settings::default() };
     let job = Job { net, settings: &settings, stop, memory: &memory };
@@ -41,7 +73,7 @@ pub fn optimise(
     let mut items: Vec<_> = lanes.chunks(size).map(|part| (part, Err(BoundError::Stopped))).collect();
     job.share(
         &mut items,
-        |(part, found), worker| *found = Ascent::of(net, spec, part, climb, worker),
+        |(part, found), worker| *found = Ascent::of(net, &rows, part, climb, worker),
         |_| {},
     );
     let mut all = Vec::with_capacity(lanes.len());
@@ -66,12 +98,12 @@ struct Ascent<'a, 'l> {
 impl<'a, 'l> Ascent<'a, 'l> {
     fn of(
         net: &'a Prepared,
-        spec: &Spec,
+        rows: &impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start,
         lanes: &[Lane<'a>],
         climb: &'l LaneClimb,
         worker: &mut Worker<'_>,
     ) -> Result<Vec<Found>, BoundError> {
-        let block = Block::new(net, lanes, |known, width| spec_rows(known, spec, lanes, width))?;
+        let block = Block::new(net, lanes, |known, width| rows(known, lanes, width))?;
         let unbounded = Found { bound: f32::NEG_INFINITY, ..Found::default() };
         let mut ascent = Self {
             block,
@@ -197,4 +229,18 @@ pub(super) fn spec_rows(known: &Known<'_>, spec: &Spec, lanes: &[Lane<'_>], widt
         }
     }
     Start { slot: known.net.output, rows: Rows { support, data }, constant }
+}
+
+/// A row of one value each.
+fn value_rows(known: &Known<'_>, slot: usize, lanes: &[Lane<'_>], width: usize) -> Start {
+    let mut live: Vec<u32> = lanes.iter().map(|l| (l.row / 2) as u32).collect();
+    live.sort_unstable();
+    live.dedup();
+    let support = Arc::new(Support::new(known.net.sizes[slot], live));
+    let mut data = vec![0.0; support.live.len() * width];
+    for (r, lane) in lanes.iter().enumerate() {
+        let row = support.pos[lane.row / 2] as usize;
+        data[row * width + r] = if lane.row % 2 == 0 { 1.0 } else { -1.0 };
+    }
+    Start { slot, rows: Rows { support, data }, constant: vec![0.0; width] }
 }
