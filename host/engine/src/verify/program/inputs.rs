@@ -1,9 +1,14 @@
-//! Branch and bound by halving the box of inputs: every domain is bounded anew, and has a lemma of its own.
+//! Branch and bound by halving the box of inputs: every domain has a lemma of its own.
+//!
+//! Bounds of a box hold in its halves: what they decide is not bounded again, neither by the search (a half inherits from the box that it was cut
+//! from) nor by the checker (a lemma inherits from that of the root, if there is one).
+
+use std::sync::Arc;
 
 use super::domain::Domain;
 use super::tree::{Cut, LeafClaim, adaptive_lemma};
-use super::worker::Worker;
-use crate::bounds::program::batch::{Found, Lane, LaneClimb, claims, optimise};
+use super::worker::{Base, Worker};
+use crate::bounds::program::batch::{Found, Lane, LaneClimb, bound_below, claims, optimise};
 use crate::bounds::program::{self as bounds, BoundError, Intermediate, Interval, Region};
 
 /// Iterations of a domain's rows.
@@ -38,30 +43,33 @@ pub fn lowest(judged: &Judged, climbed: &[Climbed]) -> f32 {
 
 impl Worker<'_, '_> {
     /// Works until the pool is empty or the search ends.
-    pub fn run_inputs(&mut self) {
+    pub fn run_inputs(&mut self, base: Option<&Base<'_>>) {
         while let Some(domain) = self.shared.pool.take() {
             if self.shared.out_of_budget() {
                 self.shared.pool.finish([]);
                 return;
             }
-            let open = self.recheck(None, vec![domain]);
-            let children: Vec<_> = open.into_iter().flat_map(|domain| self.step_inputs(domain)).collect();
+            let open = self.recheck(base, vec![domain]);
+            let children: Vec<_> =
+                open.into_iter().flat_map(|domain| self.step_inputs(base, domain)).collect();
             self.shared.pool.finish(children);
         }
     }
 
     /// Bounds a domain; proves it, or returns its halves.
-    pub fn step_inputs(&mut self, mut domain: Domain) -> Vec<Domain> {
+    pub fn step_inputs(&mut self, base: Option<&Base<'_>>, mut domain: Domain) -> Vec<Domain> {
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(judged) = self.bound(region) else { return vec![domain] };
+        let Some(mut judged) = self.bound(region, domain.known.as_deref().map(Vec::as_slice)) else {
+            return vec![domain];
+        };
         let climbed = self.climb_box(region, &judged);
         let lowest = lowest(&judged, &climbed);
         let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
         // Where nothing is left to halve, the search's own rounding may hide what the checker can show.
         if lowest > 0.0 || cut.is_none() {
             let claims = self.claims_of(&judged, &climbed);
-            if self.prove(None, &mut domain, Some(adaptive_lemma()), claims) {
+            if self.prove(base, &mut domain, Some(adaptive_lemma()), claims) {
                 self.shared.note(lowest, 0.5f64.powi(domain.depth.cast_signed()));
                 return Vec::new();
             }
@@ -72,7 +80,12 @@ impl Worker<'_, '_> {
             return Vec::new();
         }
         match cut {
-            Some(cut) if !domain.is_hopeless() => self.shared.halve(domain, cut),
+            Some(cut) if !domain.is_hopeless() => {
+                if !judged.slots.is_empty() {
+                    domain.known = Some(Arc::new(std::mem::take(&mut judged.slots)));
+                }
+                self.shared.halve(domain, cut)
+            }
             // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
             _ => {
                 self.shared.pool.lose(&domain);
@@ -109,8 +122,8 @@ impl Worker<'_, '_> {
         worst.is_some_and(|c| self.try_point(&c.found.point))
     }
 
-    /// CROWN on a box; `None` if it was stopped.
-    pub fn bound(&mut self, region: Region<'_>) -> Option<Judged> {
+    /// CROWN on a box, inside another of which bounds are `known`; `None` if it was stopped.
+    pub fn bound(&mut self, region: Region<'_>, known: Option<&[Interval]>) -> Option<Judged> {
         let problem = self.shared.problem;
         let settings = bounds::Settings {
             // Twice as fast as the default, and hardly looser.
@@ -118,7 +131,11 @@ impl Worker<'_, '_> {
             threads: self.threads,
             ..bounds::Settings::default()
         };
-        let found = bounds::bound(&problem.parts.net, region, &problem.spec, &settings, self.shared.stop());
+        let (net, spec, stop) = (&problem.parts.net, &problem.spec, self.shared.stop());
+        let found = match known {
+            Some(known) => bound_below(net, (region, known), spec, &settings, stop),
+            None => bounds::bound(net, region, spec, &settings, stop),
+        };
         let (rows, slots) = match found {
             // A NaN says nothing of its row.
             Ok(found) => {

@@ -122,28 +122,28 @@ fn decide(
         first.root(&desk, &mut bounds)
     });
     let base = lemma.as_ref().map(|lemma| Base::new(&shared, lemma, &bounds));
-    let (values, open) = match (plan, base) {
+    let (way, open) = match (plan, base) {
         (Plan::Ended, _) | (Plan::Values { .. } | Plan::Resumed { .. }, None) => {
             return shared.conclude(&desk, stats);
         }
-        (Plan::Inputs(open), _) => (None, open),
+        (Plan::Inputs(open), base) => (Way::Inputs(base), open),
         (Plan::Values { domain, intervals, slopes }, Some(base)) => {
             let mut values = Values { base, intervals };
             let open = first.refine_all(&desk, &mut values, domain, &slopes, &mut finer);
-            (Some(values), open)
+            (Way::Values(values), open)
         }
         (Plan::Resumed { domain, intervals, tips }, Some(base)) => {
             let values = Values { base, intervals };
             let lemma = lemma.as_ref().expect("there is a base");
             let open = first.resume_values(&values, lemma, (domain, tips));
-            (Some(values), open)
+            (Way::Values(values), open)
         }
     };
     shared.pool.open(open);
     first.threads = 1;
-    let run = |worker: &mut Worker<'_, '_>| match &values {
-        Some(values) => worker.run_values(values, threads),
-        None => worker.run_inputs(),
+    let run = |worker: &mut Worker<'_, '_>| match &way {
+        Way::Values(values) => worker.run_values(values, threads),
+        Way::Inputs(base) => worker.run_inputs(base.as_ref()),
     };
     if !shared.has_ended() {
         std::thread::scope(|scope| {
@@ -159,6 +159,14 @@ fn decide(
         });
     }
     shared.conclude(&desk, stats)
+}
+
+/// What is halved after the root.
+enum Way<'b> {
+    /// Boxes; the lemma at the root, if there is one.
+    Inputs(Option<Base<'b>>),
+    /// Computed values.
+    Values(Values<'b>),
 }
 
 /// What can be said where nothing can be proved: a counterexample, if the attack finds one.

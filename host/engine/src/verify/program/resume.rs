@@ -29,10 +29,14 @@ impl Worker<'_, '_> {
         if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
             return shared.out_of_budget().then_some((None, Plan::Ended));
         }
+        if self.splits_inputs(&domain) {
+            let open = self.domains_of(&domain, without_root_lemma(left.tips))?;
+            return Some((Some(lemma), Plan::Inputs(open)));
+        }
         let intervals = desk.intervals(bounds)?;
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(judged) = self.bound(region) else {
+        let Some(judged) = self.bound(region, None) else {
             shared.out_of_budget();
             return Some((None, Plan::Ended));
         };
@@ -51,9 +55,7 @@ impl Worker<'_, '_> {
         (domain, tips): (Domain, Vec<Tip>),
     ) -> Vec<Domain> {
         let root = self.climb_root(values, domain);
-        // The lemma at the root is the search's own, not one of the tip.
-        let tips = tips.into_iter().map(|t| Tip { lemma: t.lemma.filter(|_| t.node > 0), ..t }).collect();
-        self.domains_of(&root, tips).unwrap_or_else(|| {
+        self.domains_of(&root, without_root_lemma(tips)).unwrap_or_else(|| {
             self.shared.tree.begin_anew();
             self.shared.tree.state(0, lemma.clone());
             vec![root]
@@ -119,6 +121,11 @@ impl Worker<'_, '_> {
         }
         open
     }
+}
+
+/// The lemma at the root is the search's own, not one of a tip.
+fn without_root_lemma(tips: Vec<Tip>) -> Vec<Tip> {
+    tips.into_iter().map(|t| Tip { lemma: t.lemma.filter(|_| t.node > 0), ..t }).collect()
 }
 
 /// Whether a domain is divided by a cut, or cut at an end.

@@ -3,6 +3,7 @@
 //! CROWN; then slopes of the rows it leaves; then slopes of every intermediate bound too, which one lemma at the root states for all
 //! domains below.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checker::Desk;
@@ -60,6 +61,15 @@ pub enum Plan {
 }
 
 impl Worker<'_, '_> {
+    /// Whether boxes are halved, and not computed values.
+    pub fn splits_inputs(&self, root: &Domain) -> bool {
+        match self.shared.settings.branching {
+            Branching::Automatic => free_inputs(root) <= INPUT_SPLIT_INPUTS,
+            Branching::Inputs => true,
+            Branching::Neurons => false,
+        }
+    }
+
     /// Bounds the root; `bounds` are derived for the lemma that is returned, if one is.
     pub fn root(&mut self, desk: &Desk<'_>, bounds: &mut Bounds<'_>) -> (Option<LemmaBytes>, Plan) {
         let (shared, problem) = (self.shared, self.shared.problem);
@@ -67,7 +77,7 @@ impl Worker<'_, '_> {
         let mut domain = Domain::root(&problem.case.region.lower, &problem.case.region.upper);
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(judged) = self.bound(region) else {
+        let Some(mut judged) = self.bound(region, None) else {
             shared.out_of_budget();
             return (None, Plan::Ended);
         };
@@ -93,15 +103,24 @@ impl Worker<'_, '_> {
         if attack && self.attack_root(1) || shared.out_of_budget() {
             return (None, Plan::Ended);
         }
-        let by_input = match shared.settings.branching {
-            Branching::Automatic => free_inputs(&domain) <= INPUT_SPLIT_INPUTS,
-            Branching::Inputs => true,
-            Branching::Neurons => false,
-        };
-        if by_input {
+        if self.splits_inputs(&domain) {
             shared.note(judged.lowest, 0.0);
+            if lemma.is_none() {
+                let adaptive = adaptive_lemma();
+                if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
+                    lemma = Some(adaptive);
+                } else if shared.out_of_budget() {
+                    return (None, Plan::Ended);
+                }
+            }
+            if let Some(lemma) = &lemma {
+                shared.tree.state(0, lemma.clone());
+            }
             let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
-            return (None, Plan::Inputs(cut.map_or(Vec::new(), |cut| shared.halve(domain, cut))));
+            if !judged.slots.is_empty() {
+                domain.known = Some(Arc::new(std::mem::take(&mut judged.slots)));
+            }
+            return (lemma, Plan::Inputs(cut.map_or(Vec::new(), |cut| shared.halve(domain, cut))));
         }
         let slopes = if lemma.is_some() { None } else { self.climb_all(region, &judged) };
         let lemma = match (lemma, &slopes) {
