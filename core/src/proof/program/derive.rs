@@ -4,13 +4,14 @@ use super::super::Rejection;
 use super::backward::{Backward, Hints};
 use super::cases::{Cases, Path};
 use super::checker::{Bounds, Checker, Fingerprint, State, View};
+use super::forms::{COLUMNS_MAX, Forms, stride};
 use super::interval::{Intervals, intersect, keep_lines};
 use super::layout::Layout;
 use super::lines::{self, undecided};
 use super::planes::{Interval, mass, smaller};
 use super::rows::Rows;
 use super::{Kernel, Split};
-use crate::program::{Map, Operation, Program, Slot, to_usize};
+use crate::program::{Map, Operation, Program, Slot, Step, to_usize};
 
 /// How a row that tightens one end of one value starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +41,10 @@ pub trait Slopes {
     /// Whether many rows may claim slopes.
     fn has_claims(&self) -> bool {
         !self.bytes().is_empty()
+    }
+    /// Symbols of affine forms that tighten all intervals; 0 for none. Such a derivation propagates no rows.
+    fn columns(&self) -> usize {
+        0
     }
     /// For the lower bound (`upper`: the upper) of an element of `slot`.
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start;
@@ -213,7 +218,7 @@ fn pixels(program: &Program<'_>, slot: Slot) -> usize {
     area.filter(|area| *area > 0 && program.size(slot).is_multiple_of(*area)).unwrap_or(1)
 }
 
-impl<K: Kernel> Checker<'_, K> {
+impl<'a, K: Kernel> Checker<'a, K> {
     /// Derives bounds of every value, step by step: intervals, tightened by rows where `slopes` says so, cut by `splits`, never
     /// looser than those of `parent` (derived on a box around this one, for splits that `splits` begin with). False if no input
     /// satisfies the splits.
@@ -262,10 +267,13 @@ impl<K: Kernel> Checker<'_, K> {
         }
         let mut total: f64 = region.0.iter().zip(region.1).map(|(l, u)| mass((*l, *u))).sum();
         let splits_here = Fingerprint::of(splits);
+        let mut forms = self.begin_forms(slopes.columns(), bounds)?;
         let mut shared = Shared { team, blocks: 0 };
         for index in 0..self.problem.program.steps().len() {
-            if !self.tighten_operands(&mut shared, (index, total), splits, slopes, bounds)?
+            let rows = forms.is_none();
+            if (rows && !self.tighten_operands(&mut shared, (index, total), splits, slopes, bounds)?)
                 || !self.step_bounds(index, (parent, slopes.has_claims()), splits, bounds)?
+                || !self.forms_step(index, &mut forms, splits, bounds)?
             {
                 bounds.state = State::Empty { splits: splits_here };
                 return Ok(false);
@@ -303,6 +311,59 @@ impl<K: Kernel> Checker<'_, K> {
             return Err(Rejection::Shape);
         }
         if fingerprint.begins(splits) { Ok(empty) } else { Err(Rejection::Split { at: 0 }) }
+    }
+
+    /// Begins affine forms of so many symbols: the numbers that each takes, and the symbols in use.
+    fn begin_forms(
+        &mut self,
+        columns: usize,
+        bounds: &Bounds<'_>,
+    ) -> Result<Option<(usize, usize)>, Rejection> {
+        if columns == 0 {
+            return Ok(None);
+        }
+        let stride = stride(columns, self.kernel.lane_multiple()).ok_or(Rejection::Shape)?;
+        let needed = self.layout.rows().checked_mul(stride).ok_or(Rejection::Shape)?;
+        if columns > COLUMNS_MAX || needed > self.rows.arena.len() {
+            return Err(Rejection::Shape);
+        }
+        let mut forms = self.forms((stride, 0));
+        forms.input(bounds)?;
+        Ok(Some((stride, forms.used)))
+    }
+
+    fn forms(&mut self, (stride, used): (usize, usize)) -> Forms<'_, 'a, K> {
+        Forms {
+            program: &self.problem.program,
+            layout: self.layout,
+            kernel: &mut self.kernel,
+            rows: &mut self.rows,
+            scratch: &mut *self.scratch,
+            stride,
+            used,
+        }
+    }
+
+    /// Forms of the result of a step, if there are forms; false if its intervals are empty.
+    fn forms_step(
+        &mut self,
+        index: usize,
+        state: &mut Option<(usize, usize)>,
+        splits: &[Split],
+        bounds: &mut Bounds<'_>,
+    ) -> Result<bool, Rejection> {
+        let Some(now) = *state else { return Ok(true) };
+        let steps = self.problem.program.steps();
+        let step = steps.get(index).ok_or(Rejection::Shape)?;
+        let asks = |s: &&Step<'_>| matches!(s.operation, Operation::Elementwise { .. });
+        let left = steps.iter().skip(index).filter(asks).count();
+        let mut forms = self.forms(now);
+        forms.step((index, step), left, bounds)?;
+        *state = Some((now.0, forms.used));
+        let (from, to) = (self.layout.offset(Slot(index + 1)), self.layout.offset(Slot(index + 2)));
+        let lower = bounds.lower.get(from..to).ok_or(Rejection::Shape)?;
+        let upper = bounds.upper.get(from..to).ok_or(Rejection::Shape)?;
+        Ok(!is_empty(Slot(index + 1), splits, lower, upper)?)
     }
 
     /// Intervals of the result of a step, with what the parent and the splits say; false if empty.

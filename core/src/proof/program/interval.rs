@@ -21,7 +21,7 @@ pub(super) struct Intervals<'s, K> {
 }
 
 /// A middle of an interval, inside it.
-fn centre((l, u): Interval) -> f64 {
+pub(super) fn centre((l, u): Interval) -> f64 {
     let middle = 0.5 * l + 0.5 * u;
     if middle < l {
         l
@@ -33,7 +33,7 @@ fn centre((l, u): Interval) -> f64 {
 }
 
 /// At least the distance from the centre to either end.
-fn radius((l, u): Interval) -> f64 {
+pub(super) fn radius((l, u): Interval) -> f64 {
     let c = centre((l, u));
     let reach = larger(u - c, c - l);
     if reach > 0.0 { reach.next_up() } else { reach }

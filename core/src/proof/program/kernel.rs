@@ -59,6 +59,11 @@ pub trait Kernel {
     /// `sum += |M|·x`.
     fn forward_absolute(&mut self, matrix: Matrix<'_>, x: &[f64], sum: &mut [f64]);
 
+    /// `out[i][r] += Σⱼ M[i][j]·x[j][r]` for `r < used`; `x` and `out` have rows of `stride` numbers.
+    fn forward_lanes(&mut self, matrix: Matrix<'_>, x: (&[f64], usize), out: (&mut [f64], usize)) {
+        forward_lanes(matrix.map, x, out);
+    }
+
     /// `out[j][r] += Σₖ M[rows[k]][j]·a[k][r]` for `a` `[rows, lanes]`; `rows` ascends. Where `live[j]` is 0, `out[j]` holds anything
     /// and stands for zeros: what is written there sets it to 1, and what stays zero may be left alone.
     fn transposed(
@@ -175,6 +180,26 @@ fn for_each(map: &Map<'_>, len: usize, mut visit: impl FnMut(usize, usize, f64))
             }
         }
     }
+}
+
+/// As [`Kernel::forward_lanes`], in plain loops.
+pub fn forward_lanes(map: &Map<'_>, (x, used): (&[f64], usize), (out, stride): (&mut [f64], usize)) {
+    let stride = stride.max(1);
+    let mut add = |output: usize, input: usize, w: f64| {
+        let (from, to) = (input * stride, output * stride);
+        if let (Some(x), Some(out)) = (x.get(from..from + used), out.get_mut(to..to + used)) {
+            out.iter_mut().zip(x).for_each(|(out, x)| *out += w * x);
+        }
+    };
+    if let Map::Dense { count, rows, cols, weights } = *map {
+        for vector in 0..count {
+            for (k, w) in weights.iter().enumerate() {
+                add(vector * rows + k / cols.max(1), vector * cols + k % cols.max(1), f64::from(*w));
+            }
+        }
+        return;
+    }
+    for_each(map, x.len() / stride, add);
 }
 
 impl Plain {

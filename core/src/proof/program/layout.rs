@@ -159,6 +159,11 @@ impl<'m> Layout<'m> {
         let bounds = self.elements().saturating_mul(2).saturating_add(self.lines_len());
         arena.saturating_add(bounds).saturating_add(self.width.saturating_mul(5))
     }
+    /// Elements of `f64` memory that [`super::Memory`] needs besides for affine forms of so many symbols, with a kernel whose lanes come in
+    /// multiples of `multiple`.
+    pub fn forms_len(&self, columns: usize, multiple: usize) -> usize {
+        super::forms::stride(columns, multiple).map_or(usize::MAX, |stride| self.rows.saturating_mul(stride))
+    }
     /// Elements of `u32` memory that [`super::Memory`] needs.
     pub fn index_len(&self, lanes: usize) -> usize {
         let lists = self.width.saturating_add(lanes.saturating_mul(3)).saturating_add(self.arena.len());

@@ -81,6 +81,7 @@ mod backward;
 mod cases;
 mod checker;
 mod derive;
+mod forms;
 mod interval;
 mod kernel;
 mod layout;
@@ -93,7 +94,7 @@ mod tree;
 
 pub use checker::{Bounds, Checker, Memory};
 pub use derive::{Adaptive, Alone, IntervalsOnly, Slopes, Start, Team};
-pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, lanes};
+pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, forward_lanes, lanes};
 pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;
 pub use leaves::Leaf;

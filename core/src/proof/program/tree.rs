@@ -13,8 +13,8 @@
 //! The closed halves overlap in the cut, so the leaves cover the box; at first all disjuncts are open, and each stays so in exactly
 //! one subtree of a split, so for each disjunct the leaves that refute it cover the box. Every leaf lies below a lemma and inherits from the nearest.
 //!
-//! A lemma says which rows tighten intervals (see [`super::Slopes`]): default `u8` (0: no rows, 1: rows with adaptive slopes), count
-//! `u16`, then as many entries, slots ascending: slot `u32`, mode `u8`, and by mode, with `L` the slot's [`Layout::claims_len`]:
+//! A lemma says what tighten intervals (see [`super::Slopes`]): default `u8` (0: no rows, 1: rows with adaptive slopes, 2: affine forms and no rows),
+//! for 2 the symbols `u16`, above 0, and for the others count `u16`, then as many entries, slots ascending: slot `u32`, mode `u8`, and by mode, with `L` the slot's [`Layout::claims_len`]:
 //!
 //! | mode | then | rows of the slot |
 //! | --- | --- | --- |
@@ -81,6 +81,9 @@ impl<'p> Reader<'p> {
         self.array().map(|[b]: [u8; 1]| b)
     }
 }
+
+/// Default of a lemma that propagates affine forms.
+const FORMS: u8 = 2;
 
 /// The claims of one leaf, still as bytes.
 #[derive(Clone, Copy, Debug)]
@@ -171,9 +174,10 @@ impl<'p> Lemma<'p> {
     fn parse(bytes: &'p [u8], layout: &'p Layout<'p>, slots: usize) -> Result<(Self, usize), Rejection> {
         let mut reader = Reader { bytes, at: 0 };
         let (default, count) = (reader.u8()?, reader.u16()?);
-        if default > 1 {
+        if default > 2 || (default == FORMS && count == 0) {
             return Err(Rejection::Claim);
         }
+        let count = if default == FORMS { 0 } else { count };
         let mut next_slot = 1;
         for _ in 0..count {
             let entry = Self::entry(&mut reader, layout)?;
@@ -216,6 +220,9 @@ impl<'p> Lemma<'p> {
     }
 
     fn find(&self, slot: usize) -> Option<Entry> {
+        if self.columns() > 0 {
+            return None;
+        }
         let mut reader = Reader { bytes: self.bytes, at: 1 };
         let count = reader.u16().ok()?;
         (0..count).find_map(|_| Self::entry(&mut reader, self.layout).ok().filter(|e| e.slot == slot))
@@ -246,8 +253,15 @@ impl Slopes for Lemma<'_> {
         self.bytes
     }
 
+    fn columns(&self) -> usize {
+        if self.bytes.first() != Some(&FORMS) {
+            return 0;
+        }
+        Reader { bytes: self.bytes, at: 1 }.u16().map_or(0, usize::from)
+    }
+
     fn has_claims(&self) -> bool {
-        Reader { bytes: self.bytes, at: 1 }.u16().is_ok_and(|entries| entries > 0)
+        self.columns() == 0 && Reader { bytes: self.bytes, at: 1 }.u16().is_ok_and(|entries| entries > 0)
     }
 
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {

@@ -9,10 +9,10 @@
 //! for its product and one for each sum.
 
 use certus_core::program::{Conv, Map, Program};
-use certus_core::proof::program::{Kernel, Kink, Matrix, Plain, lanes};
+use certus_core::proof::program::{Kernel, Kink, Matrix, Plain, forward_lanes, lanes};
 use certus_kernels::Packed as Panels;
 use certus_kernels::relax::wide;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A map packed for backward products.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ enum Way {
 #[derive(Clone, Debug)]
 pub struct ProgramKernel {
     maps: Arc<Vec<Packed>>,
+    /// As `maps`, for products forward.
+    forward: Arc<Vec<OnceLock<Packed>>>,
     /// Row of the coefficients of each element, or [`NONE`].
     rows_of: Vec<u32>,
     /// Columns of one product.
@@ -62,9 +64,11 @@ impl ProgramKernel {
             Map::ConvTranspose(conv) => Packed::Conv(pack_conv(conv, Way::Forth)),
             Map::Identity | Map::Scale(_) | Map::Sparse(_) => Packed::Plain,
         };
-        let maps = program.term_table().iter().map(|t| pack(&t.map)).collect();
+        let maps: Vec<_> = program.term_table().iter().map(|t| pack(&t.map)).collect();
+        let forward = maps.iter().map(|_| OnceLock::new()).collect();
         Self {
             maps: Arc::new(maps),
+            forward: Arc::new(forward),
             rows_of: Vec::new(),
             columns: Vec::new(),
             gathered: Vec::new(),
@@ -146,6 +150,67 @@ impl ProgramKernel {
                         job.add(targets.next().expect("a target for each row"), row);
                     }
                 }
+            }
+        }
+    }
+
+    /// Adds a convolution of `used` numbers of each row of `x` to the rows of `out`, `stride` apart both.
+    fn conv_lanes(
+        &mut self,
+        packed: &[Panels<f64>],
+        (conv, way): (&Conv<'_>, Way),
+        (x, used): (&[f64], usize),
+        (out, stride): (&mut [f64], usize),
+    ) {
+        let ([read, given], [from, to]) = sides(conv, way);
+        let (from_area, to_area) = (area(from), area(to));
+        self.result.resize(given * used, 0.0);
+        for (group, panels) in packed.iter().enumerate() {
+            for (y, at) in (0..to[0]).flat_map(|y| (0..to[1]).map(move |at| (y, at))) {
+                self.columns.clear();
+                self.gathered.clear();
+                for ky in 0..conv.kernel[0] {
+                    let Some(fy) = read_at(conv, way, 0, y, ky) else { continue };
+                    for kx in 0..conv.kernel[1] {
+                        let Some(fx) = read_at(conv, way, 1, at, kx) else { continue };
+                        let column = (ky * conv.kernel[1] + kx) * read;
+                        let first = group * read * from_area + fy * from[1] + fx;
+                        self.columns.extend((column..column + read).map(|c| c as u32));
+                        for row in (first..).step_by(from_area).take(read) {
+                            self.gathered.extend_from_slice(&x[row * stride..][..used]);
+                        }
+                    }
+                }
+                if self.columns.is_empty() {
+                    continue;
+                }
+                panels.product(Some(&self.columns), &self.gathered, used, &mut self.result);
+                let first = group * given * to_area + y * to[1] + at;
+                let targets = (first..).step_by(to_area).take(given);
+                for (row, target) in self.result.chunks_exact(used).zip(targets) {
+                    wide(|| lanes::add(row, &mut out[target * stride..][..used]));
+                }
+            }
+        }
+    }
+
+    /// As [`Self::conv_lanes`] for `W x` on consecutive vectors.
+    fn dense_lanes(
+        &mut self,
+        panels: &Panels<f64>,
+        (count, rows, cols): (usize, usize, usize),
+        (x, used): (&[f64], usize),
+        (out, stride): (&mut [f64], usize),
+    ) {
+        self.result.resize(rows * used, 0.0);
+        for vector in 0..count {
+            self.gathered.clear();
+            for row in vector * cols..(vector + 1) * cols {
+                self.gathered.extend_from_slice(&x[row * stride..][..used]);
+            }
+            panels.product(None, &self.gathered, used, &mut self.result);
+            for (row, target) in self.result.chunks_exact(used).zip(vector * rows..(vector + 1) * rows) {
+                wide(|| lanes::add(row, &mut out[target * stride..][..used]));
             }
         }
     }
@@ -296,6 +361,28 @@ impl Kernel for ProgramKernel {
         }
     }
 
+    fn forward_lanes(&mut self, matrix: Matrix<'_>, x: (&[f64], usize), out: (&mut [f64], usize)) {
+        let maps = Arc::clone(&self.forward);
+        let packed = maps[matrix.term].get_or_init(|| match matrix.map {
+            Map::Dense { rows, cols, weights, .. } => {
+                Packed::Dense(Panels::new(*rows, *cols, |i, j| f64::from(weights[i * cols + j])))
+            }
+            Map::Conv(conv) => Packed::Conv(pack_conv(conv, Way::Forth)),
+            Map::ConvTranspose(conv) => Packed::Conv(pack_conv(conv, Way::Back)),
+            Map::Identity | Map::Scale(_) | Map::Sparse(_) => Packed::Plain,
+        });
+        match (packed, matrix.map) {
+            (Packed::Dense(panels), Map::Dense { count, rows, cols, .. }) => {
+                self.dense_lanes(panels, (*count, *rows, *cols), x, out);
+            }
+            (Packed::Conv(packed), Map::Conv(conv)) => self.conv_lanes(packed, (conv, Way::Forth), x, out),
+            (Packed::Conv(packed), Map::ConvTranspose(conv)) => {
+                self.conv_lanes(packed, (conv, Way::Back), x, out);
+            }
+            _ => wide(|| forward_lanes(matrix.map, x, out)),
+        }
+    }
+
     fn transposed(
         &mut self,
         matrix: Matrix<'_>,
@@ -404,6 +491,20 @@ mod tests {
         fast.forward_absolute(matrix, &x, &mut a);
         Plain.forward_absolute(matrix, &x, &mut b);
         assert_eq!(a, b, "absolute {map:?}");
+        let stride = 48;
+        for used in [16, 32, 48] {
+            let x = wide(integers(len * stride, 9));
+            let mut y = wide(integers(gives * stride, 6));
+            let mut plain = y.clone();
+            fast.forward_lanes(matrix, (&x, used), (&mut y, stride));
+            Plain.forward_lanes(matrix, (&x, used), (&mut plain, stride));
+            assert_eq!(y, plain, "{used} of {stride} lanes, {map:?}");
+            let lane: Vec<f64> = x.iter().skip(used - 1).step_by(stride).copied().collect();
+            let mut sum: Vec<f64> =
+                wide(integers(gives * stride, 6)).iter().skip(used - 1).step_by(stride).copied().collect();
+            Plain.forward(matrix, &lane, &mut sum);
+            assert!(sum.iter().eq(y.iter().skip(used - 1).step_by(stride)), "{map:?}");
+        }
         let lanes = 32;
         for keep in [1, 3, 7, 1000] {
             let rows: Vec<u32> = (0..gives as u32).filter(|i| i % keep == 0).collect();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use super::tree::{LeafClaim, LemmaBytes};
+use super::tree::{LeafClaim, LemmaBytes, has_forms};
 use super::worker::Answer;
 use crate::bounds::program::{Interval, Stop};
 use crate::device::ProgramKernel;
@@ -108,14 +108,16 @@ impl<'a> Desk<'a> {
         self.layout.claims_len(Slot(slot))
     }
 
-    /// A checker in memory of its own.
+    /// A checker in memory of its own, which takes lemmas of affine forms with up to `columns` symbols.
     fn checker<'c>(
         &'c self,
         floats: &'c mut Vec<f64>,
         index: &'c mut Vec<u32>,
         lanes: usize,
+        columns: usize,
     ) -> Result<Checker<'c, ProgramKernel>, Rejection> {
-        floats.resize(self.layout.memory_len(lanes), 0.0);
+        let forms = if columns > 0 { self.layout.forms_len(columns, LANE_MULTIPLE) } else { 0 };
+        floats.resize(self.layout.memory_len(lanes) + forms, 0.0);
         index.resize(self.layout.index_len(lanes), 0);
         Checker::new(&self.problem, &self.layout, self.kernel.clone(), Memory { floats, index, lanes })
     }
@@ -149,19 +151,19 @@ pub struct Referee<'a> {
 }
 
 impl<'a> Referee<'a> {
-    /// A checker of the desk's problem in `memory`.
+    /// A checker of the desk's problem in `memory`, which takes lemmas of affine forms with up to `columns` symbols.
     ///
     /// # Errors
     /// [`Rejection::Unsupported`] if the checker does not take the problem.
-    pub fn new(desk: &'a Desk<'a>, memory: &'a mut Desktop) -> Result<Self, Rejection> {
+    pub fn new(desk: &'a Desk<'a>, memory: &'a mut Desktop, columns: usize) -> Result<Self, Rejection> {
         let disjuncts = desk.problem.disjuncts.len();
         let few = disjuncts.next_multiple_of(LANE_MULTIPLE).clamp(LEAF_LANES, LANES);
         let [wide, narrow] = &mut memory.floats;
         let [wide_index, narrow_index] = &mut memory.index;
         memory.bounds.resize(desk.layout.bounds_len(), 0.0);
         Ok(Self {
-            lemmas: desk.checker(wide, wide_index, LANES)?,
-            leaves: desk.checker(narrow, narrow_index, few)?,
+            lemmas: desk.checker(wide, wide_index, LANES, columns)?,
+            leaves: desk.checker(narrow, narrow_index, few, 0)?,
             desk,
             layout: &desk.layout,
             bounds: &mut memory.bounds,
@@ -190,7 +192,8 @@ impl<'a> Referee<'a> {
     ) -> bool {
         let _watch = Watch::start(self.spent);
         let desk = self.desk;
-        if threads < 2 || desk.layout.bounds_len() < WORTH_A_CREW {
+        // Forms have no rows to share.
+        if threads < 2 || desk.layout.bounds_len() < WORTH_A_CREW || has_forms(lemma) {
             return derive(&mut self.lemmas, &mut Alone, None, place, (desk, lemma), bounds, stop);
         }
         let crew = Crew::new(threads);
@@ -200,7 +203,7 @@ impl<'a> Referee<'a> {
                     let member = crew.join();
                     let (mut floats, mut index, mut bounds) = Default::default();
                     let mut bounds = desk.bounds(&mut bounds);
-                    if let Ok(mut checker) = desk.checker(&mut floats, &mut index, LANES) {
+                    if let Ok(mut checker) = desk.checker(&mut floats, &mut index, LANES, 0) {
                         derive_in(member, &mut checker, place, (desk, lemma), &mut bounds, stop);
                     }
                 });
@@ -235,6 +238,29 @@ impl<'a> Referee<'a> {
             return Err(Rejection::Length);
         }
         self.leaves.check_leaf(&bounds, region, splits, &claims, &mut self.margins).map(|_| ())
+    }
+
+    /// Derives the lemma of a leaf, has `claims_of` claim from the intervals of the outputs, and asks about the leaf; `None` if nothing
+    /// can be derived.
+    pub fn judge(
+        &mut self,
+        region: Box64<'_>,
+        lemma: &LemmaBytes,
+        claims_of: impl FnOnce(Box64<'_>) -> Vec<LeafClaim>,
+        stop: Stop<'_>,
+    ) -> Option<(Vec<LeafClaim>, Answer)> {
+        let _watch = Watch::start(self.spent);
+        let mut bounds = Bounds::new(self.layout, self.bounds);
+        let what = (self.desk, lemma);
+        if !derive(&mut self.lemmas, &mut Alone, None, (region, &[]), what, &mut bounds, stop) {
+            return None;
+        }
+        let claims = claims_of(bounds.slot(self.layout, self.desk.problem.program.output())?);
+        let betas = beta_bytes(&claims);
+        let checked =
+            self.leaves.check_leaf(&bounds, region, &[], &with_bytes(&claims, &betas), &mut self.margins);
+        let answer = Answer { accepted: checked.is_ok(), margins: self.margins.clone() };
+        Some((claims, answer))
     }
 
     /// Asks about several leaves (place, first disjunct, claims) that inherit from the same bounds.
@@ -331,6 +357,10 @@ impl Slopes for Until<'_> {
         self.lemma.has_claims()
     }
 
+    fn columns(&self) -> usize {
+        self.lemma.columns()
+    }
+
     fn start(&self, slot: Slot, element: usize, upper: bool) -> Start {
         if self.stop.now() { Start::Skip } else { self.lemma.start(slot, element, upper) }
     }
@@ -412,6 +442,20 @@ impl Accepted {
     }
 }
 
+/// A walk that finds the most symbols that a lemma asks for.
+struct Columns(usize);
+
+impl<'p> Visitor<'p> for Columns {
+    fn lemma(&mut self, _: usize, _: Box64<'_>, _: &[Split], lemma: &Lemma<'p>) -> Result<(), Rejection> {
+        self.0 = self.0.max(lemma.columns());
+        Ok(())
+    }
+
+    fn leaf(&mut self, _: usize, _: Box64<'_>, _: &[Split], _: LeafBytes<'p>) -> Result<(), Rejection> {
+        Ok(())
+    }
+}
+
 /// A walk that asks of each leaf whether it was accepted.
 struct Cover<'c, 'p> {
     accepted: &'c Accepted,
@@ -468,13 +512,33 @@ impl Desk<'_> {
         walk(&self.problem, &self.layout, bytes, (&mut lower, &mut upper), path, &mut cover).map(|_| ())
     }
 
+    /// Symbols of affine forms that the lemmas of a proof ask for at most.
+    ///
+    /// # Errors
+    /// [`Rejection`] of the tree.
+    pub fn columns_of(&self, bytes: &[u8], region: Box64<'_>) -> Result<usize, Rejection> {
+        let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
+        let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
+        let mut columns = Columns(0);
+        let path = (frames.as_mut_slice(), splits.as_mut_slice());
+        walk(&self.problem, &self.layout, bytes, (&mut lower, &mut upper), path, &mut columns)?;
+        Ok(columns.0)
+    }
+
+    /// Symbols for which affine forms of all values of the program take at most `bytes` of memory.
+    pub fn columns_within(&self, bytes: usize) -> usize {
+        let fits =
+            |columns: &usize| self.layout.forms_len(*columns, LANE_MULTIPLE).saturating_mul(8) <= bytes;
+        (1..=16).map(|k| LANE_MULTIPLE * k - 2).take_while(fits).last().unwrap_or(0)
+    }
+
     /// Checks a whole proof from its bytes: every lemma and leaf again, from nothing but splits and claims.
     ///
     /// # Errors
     /// [`Rejection`].
     pub fn check(&self, bytes: &[u8], region: Box64<'_>) -> Result<Stats, Rejection> {
         let mut memory = Desktop::default();
-        let mut referee = Referee::new(self, &mut memory)?;
+        let mut referee = Referee::new(self, &mut memory, self.columns_of(bytes, region)?)?;
         let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
         let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
         let disjuncts = self.problem.disjuncts.len();

@@ -213,7 +213,7 @@ impl Work<'_> {
         let mut words = Vec::new();
         let (tables, meaning) = (&self.parts.tables, self.settings.meaning);
         let desk = Desk::new(tables.program(), &disjuncts, meaning, &self.parts.kernel, &mut words).ok()?;
-        let mut referee = Referee::new(&desk, memory).ok()?;
+        let mut referee = Referee::new(&desk, memory, 0).ok()?;
         let region = &problem.case.region;
         let place: (_, &[_]) = ((region.lower.as_slice(), region.upper.as_slice()), &[]);
         let lemma = adaptive_lemma();

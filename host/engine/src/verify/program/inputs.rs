@@ -50,8 +50,13 @@ impl Worker<'_, '_> {
                 return;
             }
             let open = self.recheck(base, vec![domain]);
-            let children: Vec<_> =
-                open.into_iter().flat_map(|domain| self.step_inputs(base, domain)).collect();
+            let children: Vec<_> = open
+                .into_iter()
+                .flat_map(|domain| match self.shared.columns {
+                    0 => self.step_inputs(base, domain),
+                    columns => self.step_forms(domain, columns),
+                })
+                .collect();
             self.shared.pool.finish(children);
         }
     }

@@ -8,6 +8,7 @@ mod branch;
 mod checker;
 mod domain;
 mod exact;
+mod forms;
 mod group;
 mod inputs;
 mod notes;
@@ -107,10 +108,11 @@ fn decide(
     let kernel = &problem.parts.kernel;
     let desk = Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, kernel, &mut words);
     let Ok(desk) = desk else { return Err(attack_alone(problem, settings, budget)) };
-    let Ok(referee) = Referee::new(&desk, &mut memory) else {
+    let mut shared = Shared::new(problem, settings, budget, progress);
+    shared.columns = forms::columns(&desk, problem, settings);
+    let Ok(referee) = Referee::new(&desk, &mut memory, shared.columns) else {
         return Err(attack_alone(problem, settings, budget));
     };
-    let shared = Shared::new(problem, settings, budget, progress);
     let threads = worker_threads(settings);
     let mut floats = Vec::new();
     let mut bounds = desk.bounds(&mut floats);
@@ -151,7 +153,8 @@ fn decide(
                 let (shared, desk, run) = (&shared, &desk, &run);
                 scope.spawn(move || {
                     let mut memory = Desktop::default();
-                    let referee = Referee::new(desk, &mut memory).expect("the first thread's was made");
+                    let referee =
+                        Referee::new(desk, &mut memory, shared.columns).expect("the first thread's was made");
                     run(&mut Worker::new(shared, referee, index, 1));
                 });
             }
@@ -208,7 +211,7 @@ pub fn is_provable(program: &Program) -> bool {
         return false;
     };
     let mut memory = Desktop::default();
-    let Ok(mut referee) = Referee::new(&desk, &mut memory) else { return false };
+    let Ok(mut referee) = Referee::new(&desk, &mut memory, 0) else { return false };
     let n = program.inputs();
     !matches!(referee.bound((&vec![0.25; n], &vec![0.5; n])), Err(Rejection::Unsupported { .. }))
 }

@@ -35,8 +35,8 @@ const KINKS: usize = 20;
 const CURVES: usize = 50;
 
 /// Inputs that are more than a decimal rounded to both sides.
-fn free_inputs(domain: &Domain) -> usize {
-    let ends = domain.lower.iter().zip(domain.upper.iter());
+pub fn free_inputs(lower: &[f64], upper: &[f64]) -> usize {
+    let ends = lower.iter().zip(upper);
     ends.filter(|(l, u)| *u - *l > 1e-12 * (1.0 + l.abs())).count()
 }
 
@@ -64,7 +64,7 @@ impl Worker<'_, '_> {
     /// Whether boxes are halved, and not computed values.
     pub fn splits_inputs(&self, root: &Domain) -> bool {
         match self.shared.settings.branching {
-            Branching::Automatic => free_inputs(root) <= INPUT_SPLIT_INPUTS,
+            Branching::Automatic => free_inputs(&root.lower, &root.upper) <= INPUT_SPLIT_INPUTS,
             Branching::Inputs => true,
             Branching::Neurons => false,
         }
@@ -75,6 +75,10 @@ impl Worker<'_, '_> {
         let (shared, problem) = (self.shared, self.shared.problem);
         let attack = shared.settings.attack;
         let mut domain = Domain::root(&problem.case.region.lower, &problem.case.region.upper);
+        if shared.columns > 0 {
+            let ended = attack && self.attack_root(1) || shared.out_of_budget();
+            return (None, if ended { Plan::Ended } else { Plan::Inputs(vec![domain]) });
+        }
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
         let Some(mut judged) = self.bound(region, None) else {
@@ -105,14 +109,6 @@ impl Worker<'_, '_> {
         }
         if self.splits_inputs(&domain) {
             shared.note(judged.lowest, 0.0);
-            if lemma.is_none() {
-                let adaptive = adaptive_lemma();
-                if self.referee.derive(None, domain.place(), &adaptive, bounds, shared.stop()) {
-                    lemma = Some(adaptive);
-                } else if shared.out_of_budget() {
-                    return (None, Plan::Ended);
-                }
-            }
             if let Some(lemma) = &lemma {
                 shared.tree.state(0, lemma.clone());
             }

@@ -25,6 +25,8 @@ pub struct Shared<'a> {
     pub pool: Pool<Domain>,
     pub tree: Tree,
     pub accepted: Accepted,
+    /// Symbols of the affine forms that boxes are bounded by; 0: by rows.
+    pub columns: usize,
     found: Mutex<Option<Verdict>>,
     domains: AtomicUsize,
     pub leaves: AtomicUsize,
@@ -54,6 +56,7 @@ impl<'a> Shared<'a> {
             pool: Pool::with_limit([], memory::limit(settings.memory)),
             tree: Tree::recorded(progress.recorder(), || case_key(problem.case), |cut| problem.has(cut)),
             accepted: Accepted::new((&problem.case.region.lower, &problem.case.region.upper)),
+            columns: 0,
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
             leaves: AtomicUsize::new(0),

@@ -54,7 +54,8 @@ fn shorter(
     let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
     let (mut words, mut memory, mut floats) = (Vec::new(), Desktop::default(), Vec::new());
     let desk = Desk::new(parts.tables.program(), &disjuncts, meaning, &parts.kernel, &mut words).ok()?;
-    let mut referee = Referee::new(&desk, &mut memory).ok()?;
+    let columns = desk.columns_of(bytes, (&case.region.lower, &case.region.upper)).ok()?;
+    let mut referee = Referee::new(&desk, &mut memory, columns).ok()?;
     let nodes = parse(bytes, &desk, disjuncts.len())?;
     // Lemmas stand at the root or at leaves; other trees stay as they are.
     let of_leaf = |n: &Node| matches!(n.step, Step::Leaf(_));

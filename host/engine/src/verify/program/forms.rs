@@ -1,0 +1,97 @@
+//! Boxes of few free inputs in large networks, bounded by the checker's affine forms.
+//!
+//! Rows for every value of a large network cost thousands of backward passes for a box; forms cost one pass with some columns, and what they lose shrinks
+//! with the square of the box. So the search bounds nothing itself: it asks the checker, and halves what that refuses.
+
+use super::checker::{Desk, Referee};
+use super::domain::Domain;
+use super::problem::CaseProblem;
+use super::root::free_inputs;
+use super::tree::{LeafClaim, LemmaBytes, forms_lemma};
+use super::worker::{Answer, Worker};
+use crate::bounds::program::{Region, Stop};
+use crate::verify::{Branching, Settings};
+
+/// Up to this many free inputs: a box has to be halved along all of them.
+const INPUTS: usize = 6;
+
+/// From this many products at a point on, rows are too dear.
+const PRODUCTS: usize = 10_000_000;
+
+/// Most memory of a thread's forms.
+const BYTES: usize = 192 << 20;
+
+/// Symbols of the forms that the boxes of a case are bounded by; 0 if rows are better.
+pub fn columns(desk: &Desk<'_>, problem: &CaseProblem<'_>, settings: &Settings) -> usize {
+    let region = &problem.case.region;
+    let few = free_inputs(&region.lower, &region.upper) <= INPUTS;
+    let large = problem.parts.net.products() >= PRODUCTS;
+    if settings.branching == Branching::Neurons || !few || !large { 0 } else { desk.columns_within(BYTES) }
+}
+
+/// Asks the checker about a box of `problem`, with adaptive slopes for the row of each disjunct that the intervals of the outputs favour.
+pub fn judge(
+    referee: &mut Referee<'_>,
+    problem: &CaseProblem<'_>,
+    (lower, upper): (&[f64], &[f64]),
+    lemma: &LemmaBytes,
+    stop: Stop<'_>,
+) -> Option<(Vec<LeafClaim>, Answer)> {
+    let favoured = |(low, high): (&[f64], &[f64])| {
+        let least = |row: &certus_core::proof::program::Row<'_>| {
+            let ends = row.output.iter().zip(low.iter().zip(high));
+            ends.map(|(c, (l, u))| (c * l).min(c * u)).sum::<f64>() - row.rhs
+        };
+        let best = |rows: &Vec<certus_core::proof::program::Row<'_>>| {
+            (0..rows.len()).max_by(|a, b| least(&rows[*a]).total_cmp(&least(&rows[*b]))).unwrap_or(0)
+        };
+        let claim = |rows| LeafClaim { row: best(rows) as u16, ..LeafClaim::default() };
+        problem.rows.iter().map(claim).collect()
+    };
+    referee.judge((lower, upper), lemma, favoured, stop)
+}
+
+impl Worker<'_, '_> {
+    /// Has the checker prove a box by forms, or returns its halves.
+    pub fn step_forms(&mut self, mut domain: Domain, columns: usize) -> Vec<Domain> {
+        let (shared, lemma) = (self.shared, forms_lemma(columns));
+        let judged = judge(&mut self.referee, shared.problem, domain.place().0, &lemma, shared.stop());
+        let (claims, answer) = match judged {
+            Some((claims, answer)) if answer.accepted => {
+                let own = shared.accepted.lemma(None, domain.place(), &lemma);
+                self.remember(Some(own), &domain, &claims);
+                shared.tree.state(domain.node, lemma);
+                shared.tree.prove(domain.node, claims);
+                let lowest = answer.margins.iter().copied().fold(f64::INFINITY, f64::min);
+                shared.note(lowest as f32, 0.5f64.powi(domain.depth.cast_signed()));
+                return Vec::new();
+            }
+            Some(judged) => judged,
+            None if shared.out_of_budget() => return vec![domain],
+            // Nothing is known: a function left its domain.
+            None => {
+                let disjuncts = shared.problem.disjuncts();
+                let claims = vec![LeafClaim::default(); disjuncts];
+                (claims, Answer { accepted: false, margins: vec![f64::NEG_INFINITY; disjuncts] })
+            }
+        };
+        let known = |m: f64| if m.is_nan() { f32::NEG_INFINITY } else { m as f32 };
+        let rows: Vec<(u16, f32)> =
+            claims.iter().zip(&answer.margins).map(|(c, m)| (c.row, known(*m))).collect();
+        let lowest = rows.iter().map(|(_, m)| *m).fold(f32::INFINITY, f32::min);
+        shared.note(lowest, 0.0);
+        domain.bound = domain.bound.max(lowest);
+        let (lower, upper) = domain.rounded();
+        let region = Region { lower: &lower, upper: &upper };
+        if shared.settings.attack && self.attack(region) {
+            return Vec::new();
+        }
+        match self.choose_coordinate(&domain, region, &rows, &[]) {
+            Some(cut) => shared.halve(domain, cut),
+            None => {
+                shared.pool.lose(&domain);
+                Vec::new()
+            }
+        }
+    }
+}
