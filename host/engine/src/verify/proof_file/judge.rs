@@ -5,7 +5,7 @@ use crate::verify::crew::{Crew, Member};
 use certus_core::Network;
 use certus_core::program::{Program, Slot};
 use certus_core::proof::program::{
-    self as general, Bounds, Checker, Layout, Leaf, LeafBytes, Lemma, Visitor,
+    self as general, Bounds, Checker, Layout, Leaf, LeafBytes, Lemma, Slopes, Visitor,
 };
 use certus_core::proof::{self, Frame, Rejection};
 
@@ -15,6 +15,8 @@ const LANES: usize = 64;
 pub const DEPTH: usize = 4096;
 /// Most lemmas on one path.
 pub const LEVELS: usize = 64;
+/// Most numbers of affine forms: 1 GiB. Searches write lemmas that need far less.
+const MOST_FORMS: usize = 1 << 27;
 
 type Box64<'a> = (&'a [f64], &'a [f64]);
 
@@ -138,6 +140,16 @@ impl<K: general::Kernel + Clone> Judge for ProgramJudge<'_, K> {
         let path = (self.frames.as_mut_slice(), self.splits.as_mut_slice());
         let stats =
             general::walk(&problem, self.layout, group.bytes, (&mut lower, &mut upper), path, &mut shape)?;
+        if shape.columns > 0 {
+            let forms = self.layout.forms_len(shape.columns, self.kernel.lane_multiple());
+            let needed = self.layout.memory_len(LANES).saturating_add(forms);
+            if forms > MOST_FORMS {
+                return Err(Rejection::Shape);
+            }
+            if self.floats.len() < needed {
+                self.floats.resize(needed, 0.0);
+            }
+        }
         let len = self.layout.bounds_len();
         while self.bounds.len() < shape.levels {
             self.bounds.push(vec![0.0; len]);
@@ -173,11 +185,12 @@ fn program_row(row: &crate::property::Row) -> general::Row<'_> {
     general::Row { output: &row.coefficients, input: &[], rhs: row.rhs_upper }
 }
 
-/// Counts lemmas and their nesting.
+/// Counts lemmas, their nesting and the symbols of their affine forms.
 #[derive(Default)]
 struct Shape {
     lemmas: usize,
     levels: usize,
+    columns: usize,
 }
 
 impl<'p> Visitor<'p> for Shape {
@@ -186,11 +199,12 @@ impl<'p> Visitor<'p> for Shape {
         level: usize,
         _: Box64<'_>,
         _: &[general::Split],
-        _: &Lemma<'p>,
+        lemma: &Lemma<'p>,
     ) -> Result<(), Rejection> {
         if level >= LEVELS {
             return Err(Rejection::Depth);
         }
+        self.columns = self.columns.max(lemma.columns());
         self.lemmas += 1;
         self.levels = self.levels.max(level + 1);
         Ok(())
