@@ -24,20 +24,20 @@ impl Slopes for Forms {
     }
 }
 
-/// Lower and upper bounds of all slots.
-fn derive(
-    program: Program<'_>,
-    region: (&[f64], &[f64]),
-    slopes: &impl Slopes,
-) -> Result<Vec<(Vec<f64>, Vec<f64>)>, Rejection> {
+/// Lower and upper bounds of each slot.
+type Slots = Vec<(Vec<f64>, Vec<f64>)>;
+
+/// Bounds of a program on a box.
+fn derive(program: Program<'_>, region: (&[f64], &[f64]), slopes: &impl Slopes) -> Result<Slots, Rejection> {
     let coefficients = vec![1.0; program.outputs()];
     let rows = [Row { output: &coefficients, input: &[], rhs: 0.0 }];
     let problem = Problem { program, disjuncts: &[&rows], meaning: Meaning::Real };
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
     let forms = if slopes.columns() > 0 { layout.forms_len(slopes.columns(), 1) } else { 0 };
-    // What is in the memory before must not matter.
-    let mut floats = vec![f64::NAN; layout.memory_len(2) + forms];
+    // What is in the memory before must not matter, be it numbers or not.
+    let junk = if slopes.columns() % 2 == 0 { f64::NAN } else { -0.25 };
+    let mut floats = vec![junk; layout.memory_len(2) + forms];
     let mut index = vec![7; layout.index_len(2)];
     let memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
     let mut checker = Checker::new(&problem, &layout, Plain, memory)?;

@@ -205,7 +205,7 @@ impl<K: Kernel> Forms<'_, '_, K> {
                 intersect(l, u, range);
             }
             let known = (*l, *u);
-            if known.0 <= known.1 && !(r <= radius(known)) {
+            if known.0 <= known.1 && (r > radius(known) || r.is_nan()) {
                 self.set_interval((slot, element), known)?;
             }
         }

@@ -95,3 +95,72 @@ impl Worker<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::checker::Desktop;
+    use super::super::problem::Parts;
+    use super::super::tree::Tree;
+    use super::*;
+    use crate::program::{Builder, Function, Map, Program};
+    use crate::property::{Case, Disjunct, InputBox, Property, Row};
+    use certus_core::program::Slot;
+    use certus_core::proof::{Meaning, Rejection};
+    use std::sync::Arc;
+
+    /// `relu(2x) − relu(2x − 1)`: from 0 to 1.
+    fn program() -> Program {
+        let mut b = Builder::new(1);
+        let dense = |rows, cols, weights| Map::Dense { count: 1, rows, cols, weights: Arc::new(weights) };
+        let bias = crate::program::Constants { values: vec![0.0, -1.0], error: None };
+        let z = b.affine("z", Slot::INPUT, dense(2, 1, vec![2.0, 2.0]), Some(bias)).unwrap();
+        let y = b.elementwise("relu", z, Function::Relu).unwrap();
+        let out = b.affine("y", y, dense(1, 2, vec![1.0, -1.0]), None).unwrap();
+        b.finish(out).unwrap()
+    }
+
+    /// On `[0, end]`: the output is at most `least`.
+    fn property(end: f64, least: f64) -> Property {
+        let region = InputBox {
+            lower: vec![0.0],
+            upper: vec![end],
+            witness_lower: vec![0.0],
+            witness_upper: vec![end as f32],
+        };
+        let row = Row { coefficients: vec![1.0], rhs_lower: least, rhs_upper: least, strict: false };
+        let disjuncts = vec![Disjunct { rows: vec![row] }];
+        Property { inputs: 1, outputs: 1, cases: vec![Case { region, disjuncts }] }
+    }
+
+    /// Whether a leaf with a lemma of forms is accepted when it is found, and again from its bytes.
+    fn accepted(least: f64) -> (bool, Result<(), Rejection>) {
+        let (program, property) = (program(), property(1.0, least));
+        let parts = Parts::new(&program, &program);
+        let problem = CaseProblem::new(&parts, &property, &property.cases[0]);
+        let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+        let mut words = Vec::new();
+        let desk =
+            Desk::new(parts.tables.program(), &disjuncts, Meaning::Real, &parts.kernel, &mut words).unwrap();
+        let columns = desk.columns_within(1 << 20);
+        assert_eq!(columns, 254, "small programs take as many as there may be");
+        let mut memory = Desktop::default();
+        let mut referee = Referee::new(&desk, &mut memory, columns).unwrap();
+        let region: (&[f64], &[f64]) = (&[0.0], &[1.0]);
+        let lemma = forms_lemma(columns);
+        let (claims, answer) = judge(&mut referee, &problem, region, &lemma, Stop::default()).unwrap();
+        let tree = Tree::default();
+        tree.state(0, lemma);
+        tree.prove(0, claims);
+        let bytes = tree.to_bytes(1000).unwrap();
+        assert_eq!(desk.columns_of(&bytes, region), Ok(columns));
+        (answer.accepted, desk.check(&bytes, region).map(|_| ()))
+    }
+
+    #[test]
+    fn a_leaf_with_forms_is_accepted_again_from_its_bytes_and_never_beyond_the_truth() {
+        // Relaxed, `y ≥ −1/2`: the lower line of the first ReLU less the chord of the second.
+        assert_eq!(accepted(-0.51), (true, Ok(())));
+        let (now, later) = accepted(0.01);
+        assert!(!now && matches!(later, Err(Rejection::NotProved { .. })), "{later:?}");
+    }
+}

@@ -6,10 +6,12 @@
 //! cannot be proved as one, and a centre may itself be a counterexample.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::checker::{Desk, Desktop, Referee};
+use super::forms::judge;
 use super::problem::{CaseProblem, Parts};
-use super::tree::{LeafClaim, Tree, adaptive_lemma};
+use super::tree::{LeafClaim, Tree, adaptive_lemma, forms_lemma};
 use crate::bounds::program::{self as bounds, Intermediate, Points, Region, Stop};
 use crate::property::{Case, Disjunct, Property, Row, Witness, check_witness};
 use crate::search::{Budget, Pool, Progress, Snapshot};
@@ -17,6 +19,13 @@ use crate::verify::{CaseProof, Settings, Stats, rounded_box, worker_threads};
 
 /// Centres evaluated together.
 const LANES: usize = 32;
+
+/// Forms are tried as long as they prove one group in so many.
+const FORMS_PAY: usize = 4;
+
+/// Most symbols of a group's forms, and most memory of them.
+const FORMS_COLUMNS: usize = 62;
+const FORMS_BYTES: usize = 64 << 20;
 
 /// What grouping achieves.
 #[derive(Default)]
@@ -39,6 +48,9 @@ struct Work<'a> {
     /// `[cases][outputs]`.
     values: Vec<Vec<f32>>,
     pool: Pool<Vec<usize>>,
+    /// Groups that affine forms were tried on, and that they proved.
+    tried: AtomicUsize,
+    proved: AtomicUsize,
     state: Mutex<(Grouped, Stats)>,
 }
 
@@ -67,7 +79,18 @@ pub fn prove_groups(
     }
     let stop = Stop { deadline: Some(budget.deadline()), flag: Some(budget.stop_flag()) };
     let state = Mutex::new((Grouped::default(), *stats));
-    let work = Work { parts, property, settings, stop, centres, values, pool: Pool::new([all]), state };
+    let work = Work {
+        parts,
+        property,
+        settings,
+        stop,
+        centres,
+        values,
+        pool: Pool::new([all]),
+        tried: AtomicUsize::new(0),
+        proved: AtomicUsize::new(0),
+        state,
+    };
     std::thread::scope(|scope| {
         for _ in 1..worker_threads(settings) {
             scope.spawn(|| work.run(budget, progress));
@@ -181,6 +204,13 @@ impl Work<'_> {
     /// Tries to prove a case as one leaf.
     fn prove(&self, case: &Case, memory: &mut Desktop) -> Found {
         let problem = CaseProblem::new(self.parts, self.property, case);
+        if self.forms_pay() {
+            self.tried.fetch_add(1, Relaxed);
+            if let Some(bytes) = self.accept_forms(&problem, memory) {
+                self.proved.fetch_add(1, Relaxed);
+                return Found::Accepted(bytes);
+            }
+        }
         let (lower, upper) = rounded_box(&case.region.lower, &case.region.upper);
         let settings =
             bounds::Settings { intermediate: Intermediate::Intersected, ..bounds::Settings::default() };
@@ -200,6 +230,34 @@ impl Work<'_> {
             Some(bytes) => Found::Accepted(bytes),
             None => Found::Rejected,
         }
+    }
+
+    /// Whether affine forms have proved enough of the groups that they were tried on.
+    fn forms_pay(&self) -> bool {
+        let tried = self.tried.load(Relaxed);
+        tried < 32 || FORMS_PAY * self.proved.load(Relaxed) >= tried
+    }
+
+    /// The proof of one leaf by affine forms, which take no bounds of the search, if the checker accepts it.
+    fn accept_forms(&self, problem: &CaseProblem<'_>, memory: &mut Desktop) -> Option<Vec<u8>> {
+        let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+        let mut words = Vec::new();
+        let (tables, meaning) = (&self.parts.tables, self.settings.meaning);
+        let desk = Desk::new(tables.program(), &disjuncts, meaning, &self.parts.kernel, &mut words).ok()?;
+        let columns = desk.columns_within(FORMS_BYTES).min(FORMS_COLUMNS);
+        if columns == 0 {
+            return None;
+        }
+        let mut referee = Referee::new(&desk, memory, columns).ok()?;
+        let (region, lemma) = (&problem.case.region, forms_lemma(columns));
+        let judged = judge(&mut referee, problem, (&region.lower, &region.upper), &lemma, self.stop);
+        self.state.lock().expect("no worker panics while it holds the state").1.checker_seconds +=
+            desk.seconds();
+        let (claims, _) = judged.filter(|(_, answer)| answer.accepted)?;
+        let tree = Tree::default();
+        tree.state(0, lemma);
+        tree.prove(0, claims);
+        tree.to_bytes(usize::MAX)
     }
 
     /// The proof of one leaf, if the checker accepts it.
