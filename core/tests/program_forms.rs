@@ -36,7 +36,7 @@ fn derive(program: Program<'_>, region: (&[f64], &[f64]), slopes: &impl Slopes) 
     let layout = Layout::new(&program, &mut words)?;
     let forms = if slopes.columns() > 0 { layout.forms_len(slopes.columns(), 1) } else { 0 };
     // What is in the memory before must not matter, be it numbers or not.
-    let junk = if slopes.columns() % 2 == 0 { f64::NAN } else { -0.25 };
+    let junk = if slopes.columns().is_multiple_of(2) { f64::NAN } else { -0.25 };
     let mut floats = vec![junk; layout.memory_len(2) + forms];
     let mut index = vec![7; layout.index_len(2)];
     let memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
