@@ -27,10 +27,19 @@ fn two_neurons(weight: f32) -> Owned {
 
 /// What the checker says of `bytes` as a proof that the sum is above −3 on the box.
 fn check(owned: &Owned, region: (f64, f64), bytes: &[u8]) -> Result<Stats, Rejection> {
+    check_all(owned, region, &[&[Row { output: &[1.0], input: &[], rhs: -3.0 }]], bytes)
+}
+
+/// What the checker says of `bytes` as a proof that no disjunct is satisfied on the box.
+fn check_all(
+    owned: &Owned,
+    region: (f64, f64),
+    disjuncts: &[&[Row<'_>]],
+    bytes: &[u8],
+) -> Result<Stats, Rejection> {
     let tables = owned.tables();
     let program = support::program(owned, &tables);
-    let rows = [Row { output: &[1.0], input: &[], rhs: -3.0 }];
-    let problem = Problem { program, disjuncts: &[&rows], meaning: Meaning::Real };
+    let problem = Problem { program, disjuncts, meaning: Meaning::Real };
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
     let (mut floats, mut index) = (vec![f64::NAN; layout.memory_len(2)], vec![9; layout.index_len(2)]);
@@ -41,8 +50,8 @@ fn check(owned: &Owned, region: (f64, f64), bytes: &[u8]) -> Result<Stats, Rejec
         frames: &mut [Frame::EMPTY; 8],
         splits: &mut [Split { slot: certus_core::program::Slot(1), element: 0, point: 0.0, above: false }; 8],
         levels: &mut [Bounds::new(&layout, &mut memory)],
-        claims: &mut [Claim::default()],
-        margins: &mut [0.0],
+        claims: &mut vec![Claim::default(); disjuncts.len()],
+        margins: &mut vec![0.0; disjuncts.len()],
     };
     checker.check_tree(bytes, (&mut [region.0], &mut [region.1]), tree)
 }
@@ -90,7 +99,7 @@ fn a_lemma_names_slots_of_the_program_in_order_and_modes_that_exist() {
         (lemma(0, &[(4, 1, &[])]), Rejection::Claim),
         (lemma(0, &[(2, 1, &[]), (1, 1, &[])]), Rejection::Claim),
         (lemma(0, &[(2, 1, &[]), (2, 1, &[])]), Rejection::Claim),
-        (lemma(0, &[(1, 5, &[])]), Rejection::Claim),
+        (lemma(0, &[(1, 255, &[])]), Rejection::Claim),
         (lemma(0, &[(1, 3, &u32::MAX.to_le_bytes())]), Rejection::Length),
         (lemma(0, &[(1, 3, &[1, 0])]), Rejection::Length),
     ];
@@ -134,4 +143,39 @@ fn boxes_and_bounds_that_are_not_finite_are_refused() {
     }
     // A product that overflows.
     assert_eq!(check(&two_neurons(1e30), (-1e300, 1e300), &proof), Err(Rejection::NonFinite));
+}
+
+#[test]
+fn disjuncts_that_were_divided_are_all_open_again_in_the_next_half() {
+    // The first disjunct holds for x ≥ 1, the second nowhere.
+    let owned = two_neurons(1.0);
+    let row = |input: &'static [f64], rhs| [Row { output: &[0.0], input, rhs }];
+    let (first, second, third) = (row(&[-1.0], -1.0), row(&[1.0], -3.0), row(&[1.0], -4.0));
+    let disjuncts: [&[Row<'_>]; 3] = [&first, &second, &third];
+    let one = [0, 0, 0];
+    let split_at = |at: u8| [21, at, 0];
+    let halves = |value: f64, one_half: &[u8], other: &[u8]| {
+        [&LEMMA[..], &[17, 0, 0, 0, 0], &value.to_le_bytes(), one_half, other].concat()
+    };
+    let leaf = |claims: usize| [&[19][..], &one.repeat(claims)].concat();
+    let divided = [&split_at(1)[..], &leaf(1), &split_at(2), &leaf(1), &leaf(1)].concat();
+    let says = |region, bytes: &[u8]| check_all(&owned, region, &disjuncts, bytes);
+    // Below 1 all three fail, in one leaf or divided.
+    for (a, b) in [(&leaf(3), &leaf(3)), (&divided, &leaf(3)), (&leaf(3), &divided), (&divided, &divided)] {
+        assert!(says((-1.0, 0.9), &halves(0.5, a, b)).is_ok(), "{a:?} {b:?}");
+    }
+    // Above, a half that leaves out the first disjunct, or the first two, is refused.
+    for claims in 1..3 {
+        assert!(says((-1.0, 2.0), &halves(0.5, &divided, &leaf(claims))).is_err());
+        assert!(says((-1.0, 2.0), &halves(0.5, &leaf(claims), &divided)).is_err());
+    }
+    assert_eq!(
+        says((-1.0, 2.0), &halves(0.5, &divided, &leaf(3))),
+        Err(Rejection::NotProved { disjunct: 0 })
+    );
+    // Both parts have a disjunct.
+    for at in [0, 3, 4] {
+        let bytes = [&LEMMA[..], &split_at(at), &leaf(3), &leaf(3)].concat();
+        assert_eq!(says((-1.0, 0.9), &bytes), Err(Rejection::Split { at: 4 }));
+    }
 }

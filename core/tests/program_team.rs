@@ -13,6 +13,7 @@ use support::{Owned, Random, exact};
 /// Takes each block whose number is its own modulo the members; exchanges at a barrier.
 struct Half<'h> {
     id: usize,
+    asked: usize,
     taken: usize,
     barrier: &'h Barrier,
     met: &'h Mutex<Vec<(Vec<f64>, Vec<f64>)>>,
@@ -20,6 +21,8 @@ struct Half<'h> {
 
 impl Team for Half<'_> {
     fn takes(&mut self, block: usize) -> bool {
+        assert_eq!(block, self.asked);
+        self.asked += 1;
         let mine = block % 2 == self.id;
         self.taken += usize::from(mine);
         mine
@@ -72,7 +75,7 @@ fn two_checkers_derive_what_one_does_and_nothing_false() {
                     0
                 }
                 Some(id) => {
-                    let mut half = Half { id, taken: 0, barrier: &barrier, met: &met };
+                    let mut half = Half { id, asked: 0, taken: 0, barrier: &barrier, met: &met };
                     let done = checker.derive_shared(&mut half, None, (region, &[]), &Adaptive, &mut bounds);
                     assert_eq!(done, Ok(true));
                     half.taken
