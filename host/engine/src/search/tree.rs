@@ -1,6 +1,6 @@
 //! The tree of splits that a search leaves behind: what becomes the proof.
 
-use super::Recorder;
+use super::{Bytes, Recorder};
 use std::sync::{Arc, Mutex};
 
 /// A proved domain: how each disjunct is refuted.
@@ -104,7 +104,7 @@ impl Tree {
         let key = key();
         let mut nodes = Nodes::default();
         if let Some(events) = recorder.recorded(&key) {
-            let mut events = Events { bytes: &events };
+            let mut events = Events(Bytes::new(&events));
             while events.apply(&mut nodes.0, &valid).is_some() {}
         }
         Self { nodes: Mutex::new(nodes), log: Some(Log { recorder, key }) }
@@ -245,35 +245,18 @@ fn note_leaf(leaf: &Leaf, bytes: &mut Vec<u8>) {
 }
 
 /// Notes of a tree.
-struct Events<'e> {
-    bytes: &'e [u8],
-}
+struct Events<'e>(Bytes<'e>);
 
-impl<'e> Events<'e> {
-    fn take(&mut self, n: usize) -> Option<&'e [u8]> {
-        let (head, tail) = self.bytes.split_at_checked(n)?;
-        self.bytes = tail;
-        Some(head)
-    }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
+impl Events<'_> {
     /// Applies the next event; `None` at the end or where it has no meaning.
     fn apply(&mut self, nodes: &mut Vec<Node>, valid: &impl Fn(&Cut) -> bool) -> Option<()> {
-        let node = self.u32()?;
+        let node = self.0.u32()?;
         if matches!(nodes.get(node as usize)?, Node::Split { .. }) {
             return None;
         }
-        let cut = match self.array()? {
-            [1] => Cut::Input { coordinate: self.u16()?, value: f64::from_le_bytes(self.array()?) },
-            [2] => Cut::Neuron { layer: self.u16()?, neuron: self.u32()? },
+        let cut = match self.0.array()? {
+            [1] => Cut::Input { coordinate: self.0.u16()?, value: f64::from_le_bytes(self.0.array()?) },
+            [2] => Cut::Neuron { layer: self.0.u16()?, neuron: self.0.u32()? },
             [3] => {
                 nodes[node as usize] = Node::Leaf(self.leaf()?);
                 return Some(());
@@ -284,20 +267,17 @@ impl<'e> Events<'e> {
     }
 
     fn floats(&mut self) -> Option<Vec<f32>> {
-        let bytes = (self.u32()? as usize).checked_mul(4)?;
-        let floats = self.take(bytes)?.chunks_exact(4);
-        Some(floats.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect())
+        let count = self.0.u32()? as usize;
+        self.0.floats(count)
     }
 
     fn leaf(&mut self) -> Option<Leaf> {
         let mut leaf = Leaf::default();
-        for _ in 0..self.u32()? {
-            let row = self.u16()?;
-            let alphas = self.u32()? as usize;
-            let alpha = self.take(alphas)?.to_vec();
+        for _ in 0..self.0.u32()? {
+            let row = self.0.u16()?;
+            let alpha = self.0.list()?.to_vec();
             let beta = self.floats()?;
-            let (count, planes) = (self.u16()?, self.u32()? as usize);
-            let planes = Planes { count, bytes: self.take(planes)?.to_vec() };
+            let planes = Planes { count: self.0.u16()?, bytes: self.0.list()?.to_vec() };
             leaf.claims.push(Claim { row, alpha, beta, planes, weights: self.floats()? });
         }
         Some(leaf)

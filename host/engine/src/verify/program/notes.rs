@@ -19,7 +19,7 @@ use std::sync::Arc;
 use super::tree::{
     Cut, DISJUNCTS, INPUT, LEAF, LEMMA, LeafClaim, Node, Step, VALUE, reopen, split, write_cut,
 };
-use crate::search::Recorder;
+use crate::search::{Bytes, Recorder};
 
 const SLOPES: u8 = 32;
 const ANEW: u8 = 33;
@@ -59,7 +59,7 @@ impl Notes {
     ) -> (Self, Vec<Node>) {
         let (mut lists, mut nodes) = (Lists::default(), vec![Node::default()]);
         let mut events = recorder.recorded(&key).unwrap_or_default();
-        let mut reader = Events { bytes: &events };
+        let mut reader = Events(Bytes::new(&events));
         while reader.apply(&mut nodes, &mut lists, &valid).is_some() {}
         events.clear();
         (Self { recorder, key, lists }, nodes)
@@ -124,27 +124,9 @@ fn list(content: &[u8], bytes: &mut Vec<u8>) {
 }
 
 /// Notes that are read.
-struct Events<'e> {
-    bytes: &'e [u8],
-}
+struct Events<'e>(Bytes<'e>);
 
-impl<'e> Events<'e> {
-    fn take(&mut self, n: usize) -> Option<&'e [u8]> {
-        let (head, tail) = self.bytes.split_at_checked(n)?;
-        self.bytes = tail;
-        Some(head)
-    }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-    fn list(&mut self) -> Option<&'e [u8]> {
-        let length = self.u32()? as usize;
-        self.take(length)
-    }
-
+impl Events<'_> {
     /// Applies the next event; `None` at the end or where it has no meaning.
     fn apply(
         &mut self,
@@ -152,10 +134,10 @@ impl<'e> Events<'e> {
         lists: &mut Lists,
         valid: &impl Fn(&Cut) -> bool,
     ) -> Option<()> {
-        let (node, [kind]) = (self.u32()?, self.array()?);
+        let (node, [kind]) = (self.0.u32()?, self.0.array()?);
         match kind {
             SLOPES => {
-                lists.push(self.list()?.into());
+                lists.push(self.0.list()?.into());
                 return Some(());
             }
             ANEW => {
@@ -168,18 +150,18 @@ impl<'e> Events<'e> {
             return None;
         }
         let cut = match kind {
-            INPUT => Cut::Input { coordinate: self.u32()?, value: f64::from_le_bytes(self.array()?) },
+            INPUT => Cut::Input { coordinate: self.0.u32()?, value: f64::from_le_bytes(self.0.array()?) },
             VALUE => {
-                let (slot, element) = (self.u32()?, self.u32()?);
-                Cut::Value { slot, element, point: f32::from_le_bytes(self.array()?) }
+                let (slot, element) = (self.0.u32()?, self.0.u32()?);
+                Cut::Value { slot, element, point: f32::from_le_bytes(self.0.array()?) }
             }
-            DISJUNCTS => Cut::Disjuncts { at: u16::from_le_bytes(self.array()?) },
+            DISJUNCTS => Cut::Disjuncts { at: self.0.u16()? },
             LEAF => {
                 nodes[node as usize].step = Step::Leaf(self.claims(lists)?);
                 return Some(());
             }
             LEMMA => {
-                nodes[node as usize].lemma = Some(self.list()?.into());
+                nodes[node as usize].lemma = Some(self.0.list()?.into());
                 return Some(());
             }
             REOPEN => {
@@ -193,15 +175,14 @@ impl<'e> Events<'e> {
 
     fn claims(&mut self, lists: &Lists) -> Option<Vec<LeafClaim>> {
         let mut claims = Vec::new();
-        for _ in 0..self.u32()? {
-            let row = u16::from_le_bytes(self.array()?);
-            let alpha = match self.u32()? {
+        for _ in 0..self.0.u32()? {
+            let row = self.0.u16()?;
+            let alpha = match self.0.u32()? {
                 0 => Arc::default(),
                 number => lists.all.get(number as usize - 1)?.clone(),
             };
-            let betas = (self.u32()? as usize).checked_mul(4)?;
-            let beta = self.take(betas)?.chunks_exact(4);
-            let beta = beta.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
+            let betas = self.0.u32()? as usize;
+            let beta = self.0.floats(betas)?;
             claims.push(LeafClaim { row, alpha, beta });
         }
         Some(claims)

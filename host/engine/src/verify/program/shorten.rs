@@ -9,10 +9,11 @@ use std::time::Instant;
 use super::checker::{Desk, Desktop, Referee};
 use super::domain::Domain;
 use super::problem::{CaseProblem, Parts};
-use super::tree::{Cut, DISJUNCTS, INPUT, LEAF, LEMMA, LeafClaim, Node, Step, VALUE, bytes_of, split};
+use super::tree::{Cut, DISJUNCTS, FORMS, INPUT, LEAF, LEMMA, LeafClaim, Node, Step, VALUE, bytes_of, split};
 use crate::bounds::program::Stop;
 use crate::program::Program;
 use crate::property::{Case, Property};
+use crate::search::Bytes;
 use crate::verify::CaseProof;
 use certus_core::proof::Meaning;
 use certus_core::proof::program::Bounds;
@@ -255,72 +256,50 @@ fn without_last(claims: &[LeafClaim]) -> Vec<LeafClaim> {
     claims.iter().map(one).collect()
 }
 
-/// Reads from the front.
-struct Reader<'b> {
-    bytes: &'b [u8],
+/// Skips a lemma after its first byte; returns its bytes.
+fn lemma<'b>(bytes: &mut Bytes<'b>, desk: &Desk<'_>) -> Option<&'b [u8]> {
+    let from = bytes.rest;
+    let ([default], count) = (bytes.array()?, bytes.u16()?);
+    // Of affine forms, the number is that of symbols, and there are no entries.
+    for _ in 0..if default == FORMS { 0 } else { count } {
+        let (slot, [mode]) = (bytes.u32()? as usize, bytes.array()?);
+        let both = desk.slopes_of(slot).checked_mul(2)?;
+        let length = match mode {
+            0 | 1 => 0,
+            2 => both,
+            3 | 4 => both.checked_add(4)?.checked_mul(bytes.u32()? as usize)?,
+            5 => {
+                let (count, length) = (bytes.u32()? as usize, bytes.u32()? as usize);
+                count.checked_mul(12)?.checked_add(length)?
+            }
+            _ => return None,
+        };
+        bytes.take(length)?;
+    }
+    from.get(..from.len() - bytes.rest.len())
 }
 
-impl<'b> Reader<'b> {
-    fn take(&mut self, n: usize) -> Option<&'b [u8]> {
-        let (head, tail) = self.bytes.split_at_checked(n)?;
-        self.bytes = tail;
-        Some(head)
+fn claims(bytes: &mut Bytes<'_>, count: usize, alphas: usize, splits: usize) -> Option<Vec<LeafClaim>> {
+    let mut claims = Vec::new();
+    for _ in 0..count {
+        let (row, [flags]) = (bytes.u16()?, bytes.array()?);
+        let alpha = bytes.take(if flags & 1 != 0 { alphas } else { 0 })?.into();
+        let beta = bytes.floats(if flags & 2 != 0 { splits } else { 0 })?;
+        claims.push(LeafClaim { row, alpha, beta });
     }
-    fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
-        self.take(N)?.try_into().ok()
-    }
-    fn u16(&mut self) -> Option<u16> {
-        self.array().map(u16::from_le_bytes)
-    }
-    fn u32(&mut self) -> Option<u32> {
-        self.array().map(u32::from_le_bytes)
-    }
-
-    /// A lemma after its first byte.
-    fn lemma(&mut self, desk: &Desk<'_>) -> Option<&'b [u8]> {
-        let from = self.bytes;
-        self.take(1)?;
-        for _ in 0..self.u16()? {
-            let (slot, [mode]) = (self.u32()? as usize, self.array()?);
-            let both = desk.slopes_of(slot).checked_mul(2)?;
-            let length = match mode {
-                0 | 1 => 0,
-                2 => both,
-                3 | 4 => both.checked_add(4)?.checked_mul(self.u32()? as usize)?,
-                5 => {
-                    let (count, length) = (self.u32()? as usize, self.u32()? as usize);
-                    count.checked_mul(12)?.checked_add(length)?
-                }
-                _ => return None,
-            };
-            self.take(length)?;
-        }
-        from.get(..from.len() - self.bytes.len())
-    }
-
-    fn claims(&mut self, count: usize, alphas: usize, splits: usize) -> Option<Vec<LeafClaim>> {
-        let mut claims = Vec::new();
-        for _ in 0..count {
-            let (row, [flags]) = (self.u16()?, self.array()?);
-            let alpha = self.take(if flags & 1 != 0 { alphas } else { 0 })?.into();
-            let beta = self.take(if flags & 2 != 0 { 4 * splits } else { 0 })?.chunks_exact(4);
-            let beta = beta.map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-            claims.push(LeafClaim { row, alpha, beta });
-        }
-        Some(claims)
-    }
+    Some(claims)
 }
 
 /// The tree that `bytes` are; children come after their parents.
 fn parse(bytes: &[u8], desk: &Desk<'_>, disjuncts: usize) -> Option<Vec<Node>> {
-    let mut reader = Reader { bytes };
+    let mut reader = Bytes::new(bytes);
     let mut nodes = vec![Node::default()];
     // What is to come: node, splits of values above, open disjuncts.
     let mut open = vec![(0u32, 0usize, 0..disjuncts)];
     while let Some((at, splits, here)) = open.pop() {
         let mut kind = reader.array::<1>()?;
         if kind == [LEMMA] {
-            nodes[at as usize].lemma = Some(reader.lemma(desk)?.into());
+            nodes[at as usize].lemma = Some(lemma(&mut reader, desk)?.into());
             kind = reader.array()?;
         }
         let cut = match kind {
@@ -331,7 +310,7 @@ fn parse(bytes: &[u8], desk: &Desk<'_>, disjuncts: usize) -> Option<Vec<Node>> {
             }
             [DISJUNCTS] => Cut::Disjuncts { at: reader.u16()? },
             [LEAF] => {
-                nodes[at as usize].step = Step::Leaf(reader.claims(here.len(), desk.slopes(), splits)?);
+                nodes[at as usize].step = Step::Leaf(claims(&mut reader, here.len(), desk.slopes(), splits)?);
                 continue;
             }
             _ => return None,
@@ -344,5 +323,5 @@ fn parse(bytes: &[u8], desk: &Desk<'_>, disjuncts: usize) -> Option<Vec<Node>> {
         let splits = splits + usize::from(matches!(cut, Cut::Value { .. }));
         open.extend([(first + 1, splits, other), (first, splits, one)]);
     }
-    reader.bytes.is_empty().then_some(nodes)
+    reader.rest.is_empty().then_some(nodes)
 }

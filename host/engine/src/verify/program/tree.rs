@@ -65,15 +65,18 @@ pub fn adaptive_lemma() -> LemmaBytes {
     Arc::new([1, 0, 0])
 }
 
+/// First byte of a lemma of affine forms.
+pub const FORMS: u8 = 2;
+
 /// The lemma of affine forms with so many symbols.
 pub fn forms_lemma(columns: usize) -> LemmaBytes {
     let [a, b] = (columns as u16).to_le_bytes();
-    Arc::new([2, a, b])
+    Arc::new([FORMS, a, b])
 }
 
 /// Whether a lemma is one of affine forms.
 pub fn has_forms(lemma: &LemmaBytes) -> bool {
-    lemma.first() == Some(&2)
+    lemma.first() == Some(&FORMS)
 }
 
 /// The leaves that the checker accepted and the splits above them; node 0 is the root. If it is recorded, every change is noted as
