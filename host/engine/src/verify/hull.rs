@@ -40,7 +40,7 @@ pub(super) fn run(shared: &Shared<'_>, tools: &mut Tools<'_>) {
 struct Decided {
     /// Per disjunct: the row, and its minimum unless slopes alone prove it.
     minima: Vec<(u16, Option<Minimum>)>,
-    /// Loss of each unstable neuron at the minimisers of open disjuncts: neuron, loss.
+    /// Loss of each unstable neuron at the minimisers of disjuncts that need LPs: neuron, loss.
     losses: Vec<(usize, f64)>,
 }
 
@@ -56,7 +56,7 @@ fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, domain: Domain) -> Vec<Domai
         }
     }
     let decided = if b.possible { decide(shared, &b) } else { None };
-    let Some(decided) = decided else { return relu_split::step(shared, tools, vec![b.domain]) };
+    let Some(decided) = decided else { return relu_split::step_with(shared, tools, vec![b.domain], false) };
     let bounds = decided.minima.iter().flat_map(|(_, m)| m).map(|m| m.bound as f32);
     let lowest = bounds.fold(f32::INFINITY, f32::min);
     if lowest > 0.0 {
@@ -72,7 +72,7 @@ fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, domain: Domain) -> Vec<Domai
     }
     // Where no neuron is off, only rounding or a disjunct of several rows leaves the domain open.
     let Some((neuron, _)) = decided.losses.iter().max_by(|a, b| a.1.total_cmp(&b.1)) else {
-        return relu_split::step(shared, tools, vec![b.domain]);
+        return relu_split::step_with(shared, tools, vec![b.domain], false);
     };
     shared.note(lowest, 0.0);
     b.domain.bound = b.domain.bound.max(lowest);
@@ -100,9 +100,7 @@ fn decide(shared: &Shared<'_>, b: &relu_split::Bounded) -> Option<Decided> {
             let statement = &disjunct.rows[usize::from(judged.row)];
             let row = row(&outputs, &statement.coefficients, statement.rhs_upper);
             let found = minimise(&relaxation, &row, &domain.planes, rounds, deadline);
-            if found.bound <= 0.0 {
-                decided.losses.extend(losses(&relaxation, &row, &found));
-            }
+            decided.losses.extend(losses(&relaxation, &row, &found));
             minimum = Some(found);
         }
         decided.minima.push((judged.row, minimum));

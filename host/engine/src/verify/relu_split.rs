@@ -109,6 +109,16 @@ pub(super) fn run(shared: &Shared<'_>, tools: &mut Tools<'_>) {
 
 /// Bounds a batch; proves its domains, or returns their halves.
 pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain>) -> Vec<Domain> {
+    step_with(shared, tools, batch, hull::applies(shared.problem))
+}
+
+/// As [`step`]; a root that a climb does not prove is left as it is if `hand_over`.
+pub(super) fn step_with(
+    shared: &Shared<'_>,
+    tools: &mut Tools<'_>,
+    batch: Vec<Domain>,
+    hand_over: bool,
+) -> Vec<Domain> {
     let mut children = Vec::new();
     // What no neuron is left to split in, the LP decides: climbing could only approach it.
     let mut bounded = Vec::new();
@@ -131,7 +141,7 @@ pub(super) fn step(shared: &Shared<'_>, tools: &mut Tools<'_>, batch: Vec<Domain
                 continue;
             }
         }
-        if b.domain.depth == 0 && b.possible && hull::applies(shared.problem) {
+        if hand_over && b.domain.depth == 0 && b.possible {
             shared.note(lowest, 0.0);
             children.push(Domain { known: Some(Arc::new(b.bounds.layers)), ..b.domain });
             continue;
