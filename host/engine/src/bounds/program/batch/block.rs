@@ -62,10 +62,12 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// The relaxations of `lanes` on their own intervals; `start` has at least as many columns.
+    /// The relaxations of `lanes` on their own intervals, of the steps up to the slot `last`, where the rows begin; `start` has at least as
+    /// many columns.
     pub(super) fn new(
         net: &'a Prepared,
         lanes: &[Lane<'a>],
+        last: usize,
         start: impl FnOnce(&Known<'a>, usize) -> Start,
     ) -> Result<Self, BoundError> {
         let width = padded_lanes(lanes.len());
@@ -76,6 +78,7 @@ impl<'a> Block<'a> {
         for (slot, node) in net.nodes.iter().enumerate() {
             let (mut support, both) = (None, (lanes, width));
             steps.push(match node {
+                _ if slot > last => None,
                 Node::Elementwise { input, function } => Some(match kink(*function) {
                     Some(slopes) if slopes[0] <= slopes[1] => {
                         let forced = [multipliers.elements(*input), multipliers.elements(slot)].concat();

@@ -27,6 +27,12 @@ pub struct Alphas {
 }
 
 impl Alphas {
+    /// Places and shares from a place on.
+    pub(super) fn from(&self, place: u32) -> (&[u32], &[u8]) {
+        let at = self.places.partition_point(|p| *p < place);
+        (&self.places[at..], &self.shares[at..])
+    }
+
     /// The share at a place.
     pub fn get(&self, place: u32) -> Option<u8> {
         self.places.binary_search(&place).ok().map(|i| self.shares[i])

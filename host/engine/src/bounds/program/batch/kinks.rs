@@ -79,15 +79,19 @@ impl Kinks {
         let (mut base, mut rate, mut slope) = (zeros(), zeros(), zeros());
         let (mut intercept, mut alpha) = (zeros(), zeros());
         for (r, lane) in lanes.iter().enumerate() {
-            let start = lane.start.map(|s| &s.alpha);
+            // Places and elements both ascend.
+            let (places, shares) = lane.start.map_or((&[][..], &[][..]), |s| s.alpha.from(place as u32));
+            let mut given = places.iter().zip(shares).peekable();
             for (i, j) in elements.iter().enumerate() {
                 let (at, ends) = (i * width + r, lane.intervals[input].at(*j as usize));
                 let line = line(slopes, ends);
                 (base[at], rate[at]) = (line.base, line.rate);
                 (slope[at], intercept[at]) = (line.slope, line.intercept);
                 if line.rate != 0.0 {
-                    let given = start.and_then(|a| a.get(place as u32 + j));
-                    alpha[at] = f32::from(given.unwrap_or_else(|| adaptive(ends))) / 255.0;
+                    let here = place as u32 + j;
+                    while given.next_if(|(p, _)| **p < here).is_some() {}
+                    let share = given.next_if(|(p, _)| **p == here).map(|(_, share)| *share);
+                    alpha[at] = f32::from(share.unwrap_or_else(|| adaptive(ends))) / 255.0;
                 }
             }
         }

@@ -34,7 +34,8 @@ pub fn optimise(
     climb: &LaneClimb,
     stop: Stop<'_>,
 ) -> Result<Vec<Found>, BoundError> {
-    climb_from(net, |known, lanes, width| spec_rows(known, spec, lanes, width), lanes, climb, stop)
+    let rows = |known: &Known<'_>, lanes: &[Lane<'_>], width| spec_rows(known, spec, lanes, width);
+    climb_from(net, (net.output, rows), lanes, climb, stop)
 }
 
 /// As [`optimise`], of values themselves: row `2·j` of a lane is element `j` of `slot`, row `2·j + 1` its negative.
@@ -54,12 +55,14 @@ pub fn optimise_values(
     climb: &LaneClimb,
     stop: Stop<'_>,
 ) -> Result<Vec<Found>, BoundError> {
-    climb_from(net, |known, lanes, width| value_rows(known, slot.0, lanes, width), lanes, climb, stop)
+    let rows = |known: &Known<'_>, lanes: &[Lane<'_>], width| value_rows(known, slot.0, lanes, width);
+    climb_from(net, (slot.0, rows), lanes, climb, stop)
 }
 
+/// Climbs rows that begin at a slot.
 fn climb_from(
     net: &Prepared,
-    rows: impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start + Sync,
+    rows: (usize, impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start + Sync),
     lanes: &[Lane<'_>],
     climb: &LaneClimb,
     stop: Stop<'_>,
@@ -73,7 +76,7 @@ fn climb_from(
     let mut items: Vec<_> = lanes.chunks(size).map(|part| (part, Err(BoundError::Stopped))).collect();
     job.share(
         &mut items,
-        |(part, found), worker| *found = Ascent::of(net, &rows, part, climb, worker),
+        |(part, found), worker| *found = Ascent::of(net, (rows.0, &rows.1), part, climb, worker),
         |_| {},
     );
     let mut all = Vec::with_capacity(lanes.len());
@@ -98,12 +101,12 @@ struct Ascent<'a, 'l> {
 impl<'a, 'l> Ascent<'a, 'l> {
     fn of(
         net: &'a Prepared,
-        rows: &impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start,
+        (slot, rows): (usize, &impl Fn(&Known<'_>, &[Lane<'_>], usize) -> Start),
         lanes: &[Lane<'a>],
         climb: &'l LaneClimb,
         worker: &mut Worker<'_>,
     ) -> Result<Vec<Found>, BoundError> {
-        let block = Block::new(net, lanes, |known, width| rows(known, lanes, width))?;
+        let block = Block::new(net, lanes, slot, |known, width| rows(known, lanes, width))?;
         let unbounded = Found { bound: f32::NEG_INFINITY, ..Found::default() };
         let mut ascent = Self {
             block,
