@@ -459,3 +459,107 @@ fn entry(slot: usize, values: &[(u32, [Vec<u8>; 2])], bytes: &mut Vec<u8>) {
     }
     values.iter().flat_map(|(_, sides)| sides).for_each(|side| bytes.extend(side));
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::checker::{Desktop, Referee};
+    use super::super::problem::{CaseProblem, Parts};
+    use super::super::shared::Shared;
+    use super::super::tree::adaptive_lemma;
+    use super::*;
+    use crate::program::{Builder, Constants};
+    use crate::property::{Case as Boxed, Disjunct, InputBox, Property, Row};
+    use crate::search::{Budget, Silent};
+    use crate::verify::Settings;
+
+    /// Numbers in `[−1, 1)`.
+    fn numbers(seed: u64) -> impl FnMut() -> f32 {
+        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+        move || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        }
+    }
+
+    /// Three inputs, four layers of eight ReLUs, two outputs.
+    fn deep(seed: u64) -> Program {
+        let mut number = numbers(seed);
+        let mut builder = Builder::new(3);
+        let mut slot = Slot::INPUT;
+        for (cols, rows) in [(3usize, 8usize), (8, 8), (8, 8), (8, 8), (8, 2)] {
+            let weights = Arc::new((0..rows * cols).map(|_| number()).collect());
+            let bias = Some(Constants::exact((0..rows).map(|_| 0.3 * number()).collect()));
+            slot = builder.affine("dense", slot, Map::Dense { count: 1, rows, cols, weights }, bias).unwrap();
+            if rows > 2 {
+                slot = builder.elementwise("relu", slot, Function::Relu).unwrap();
+            }
+        }
+        builder.finish(slot).unwrap()
+    }
+
+    #[test]
+    fn every_pass_tightens_bounds_that_the_checker_derives_and_samples_keep() {
+        let mut layers_tightened = 0;
+        for seed in 0..4 {
+            let program = deep(seed);
+            let ends = |x: f32| vec![x; 3];
+            let region = InputBox {
+                lower: vec![-0.75; 3],
+                upper: vec![0.75; 3],
+                witness_lower: ends(-0.75),
+                witness_upper: ends(0.75),
+            };
+            let row = Row { coefficients: vec![1.0, -1.0], rhs_lower: 0.0, rhs_upper: 0.0, strict: false };
+            let case = Boxed { region, disjuncts: vec![Disjunct { rows: vec![row] }] };
+            let property = Property { inputs: 3, outputs: 2, cases: vec![case] };
+            let parts = Parts::new(&program, &program);
+            let problem = CaseProblem::new(&parts, &property, &property.cases[0]);
+            let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+            let (settings, stop) = (Settings::default(), AtomicBool::new(false));
+            let budget = Budget::new(settings.timeout, &stop);
+            let (mut words, mut memory) = (Vec::new(), Desktop::default());
+            let tables = problem.parts.tables.program();
+            let desk =
+                Desk::new(tables, &disjuncts, settings.meaning, &problem.parts.kernel, &mut words).unwrap();
+            let referee = Referee::new(&desk, &mut memory, 1).unwrap();
+            let shared = Shared::new(&problem, &settings, &budget, &Silent);
+            let mut worker = Worker::new(&shared, referee, 0, 1);
+            let domain = Domain::root(&[-0.75; 3], &[0.75; 3]);
+            let mut floats = Vec::new();
+            let mut bounds = desk.bounds(&mut floats);
+            assert!(worker.referee.derive(1, domain.place(), &adaptive_lemma(), &mut bounds, shared.stop()));
+            let mut before = desk.intervals(&bounds).unwrap();
+            let mut refined = Refined::default();
+            let mut number = numbers(seed + 100);
+            for cases in CASES {
+                let pass = (&mut refined, cases);
+                let found = worker.refine(&desk, &domain, pass, before.clone(), &[], &mut bounds);
+                let (_, after) = found.expect("the checker derives what the search writes");
+                for slot in layers(&program) {
+                    let width = |i: &[Interval]| -> f32 {
+                        i[slot].lower.iter().zip(&i[slot].upper).map(|(l, u)| u - l).sum()
+                    };
+                    assert!(width(&after) <= 1.001 * width(&before), "seed {seed}, {cases}, slot {slot}");
+                    layers_tightened += usize::from(width(&after) < 0.98 * width(&before));
+                }
+                for _ in 0..300 {
+                    let x: Vec<f64> =
+                        (0..3).map(|_| 0.75 * f64::from((1.5 * number()).clamp(-1.0, 1.0))).collect();
+                    for (slot, values) in program.eval_all(&x).iter().enumerate() {
+                        for (j, z) in values.iter().enumerate() {
+                            let [l, u] = after[slot].at(j).map(f64::from);
+                            let slack = 1e-9 * (1.0 + z.abs());
+                            assert!(l <= z + slack && z - slack <= u, "seed {seed}, {cases}: {slot}, {j}");
+                        }
+                    }
+                }
+                before = after;
+            }
+        }
+        // Three layers a pass; the first pass tightens all of them.
+        assert!(layers_tightened >= 12, "{layers_tightened}");
+    }
+}

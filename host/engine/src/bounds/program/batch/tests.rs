@@ -226,7 +226,8 @@ fn gradients(kind: Kind, seed: u64) -> usize {
     let memory = Memory::new(usize::MAX);
     let mut worker = Worker::new(&memory, Stop::default());
     let mut block =
-        Block::new(&net, &lanes, net.output, |known, width| spec_rows(known, &case.spec, &lanes, width)).unwrap();
+        Block::new(&net, &lanes, net.output, |known, width| spec_rows(known, &case.spec, &lanes, width))
+            .unwrap();
     // Shares on bytes, away from the ends, and multipliers away from 0.
     for free in block.frees() {
         free.alpha.iter_mut().for_each(|a| *a = (60 + random.below(130)) as f32 / 255.0);
