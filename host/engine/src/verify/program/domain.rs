@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use super::tree::{Cut, LeafClaim, LemmaBytes};
-use crate::bounds::program::Interval;
 use crate::bounds::program::batch::Start;
 use crate::search::Waiting;
 use certus_core::proof::program::Split;
@@ -31,8 +30,6 @@ pub struct Domain {
     pub refused: u8,
     /// Lower bound that is known of it, the highest of those above.
     pub bound: f32,
-    /// The search's bounds of every slot on a box around its own, shared by halves; `None` if there are none.
-    pub known: Option<Arc<Vec<Interval>>>,
     /// What an earlier run held for its proof.
     pub noted: Option<Box<Noted>>,
 }
@@ -70,11 +67,8 @@ impl Waiting for Domain {
         };
         // Domains whose values are split mostly have the root's box.
         let own_box = if self.splits.is_empty() { 2 * size_of_val(self.lower.as_slice()) } else { 0 };
-        // Two halves share them, and each may outlive the other.
-        let known = self.known.iter().flat_map(|k| k.iter()).map(|i| 4 * i.lower.len()).sum::<usize>();
         size_of::<Self>()
             + own_box
-            + known
             + size_of_val(&*self.splits)
             + size_of_val(self.spare.as_slice())
             + self.hints.iter().map(hint).sum::<usize>()
@@ -83,7 +77,6 @@ impl Waiting for Domain {
 
     fn shed(&mut self) {
         self.spare = Arc::default();
-        self.known = None;
         for hint in &mut self.hints {
             (hint.start, hint.claim) = (Arc::default(), None);
         }
@@ -111,7 +104,6 @@ impl Domain {
             spare: Arc::default(),
             refused: 0,
             bound: f32::NEG_INFINITY,
-            known: None,
             noted: None,
         }
     }

@@ -1,14 +1,12 @@
 //! Branch and bound by halving the box of inputs: every domain has a lemma of its own.
 //!
-//! Bounds of a box hold in its halves: what they decide is not bounded again, neither by the search (a half inherits from the box that it was cut
-//! from) nor by the checker (a lemma inherits from that of the root, if there is one).
-
-use std::sync::Arc;
+//! A lemma inherits from that of the root, if there is one. The search inherits nothing: what it proved with bounds that the lemma does not know, the
+//! checker would refuse, at the price of a lemma.
 
 use super::domain::Domain;
 use super::tree::{Cut, LeafClaim, adaptive_lemma};
 use super::worker::{Base, Worker};
-use crate::bounds::program::batch::{Found, Lane, LaneClimb, bound_below, claims, optimise};
+use crate::bounds::program::batch::{Found, Lane, LaneClimb, claims, optimise};
 use crate::bounds::program::{self as bounds, BoundError, Intermediate, Interval, Region};
 
 /// Iterations of a domain's rows.
@@ -65,9 +63,7 @@ impl Worker<'_, '_> {
     pub fn step_inputs(&mut self, base: Option<&Base<'_>>, mut domain: Domain) -> Vec<Domain> {
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(mut judged) = self.bound(region, domain.known.as_deref().map(Vec::as_slice)) else {
-            return vec![domain];
-        };
+        let Some(judged) = self.bound(region) else { return vec![domain] };
         let climbed = self.climb_box(region, &judged);
         let lowest = lowest(&judged, &climbed);
         let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
@@ -85,12 +81,7 @@ impl Worker<'_, '_> {
             return Vec::new();
         }
         match cut {
-            Some(cut) if !domain.is_hopeless() => {
-                if !judged.slots.is_empty() {
-                    domain.known = Some(Arc::new(std::mem::take(&mut judged.slots)));
-                }
-                self.shared.halve(domain, cut)
-            }
+            Some(cut) if !domain.is_hopeless() => self.shared.halve(domain, cut),
             // Stays open: the search goes on for a counterexample, and cannot end in `Holds`.
             _ => {
                 self.shared.pool.lose(&domain);
@@ -127,8 +118,8 @@ impl Worker<'_, '_> {
         worst.is_some_and(|c| self.try_point(&c.found.point))
     }
 
-    /// CROWN on a box, inside another of which bounds are `known`; `None` if it was stopped.
-    pub fn bound(&mut self, region: Region<'_>, known: Option<&[Interval]>) -> Option<Judged> {
+    /// CROWN on a box; `None` if it was stopped.
+    pub fn bound(&mut self, region: Region<'_>) -> Option<Judged> {
         let problem = self.shared.problem;
         let settings = bounds::Settings {
             // Twice as fast as the default, and hardly looser.
@@ -137,10 +128,7 @@ impl Worker<'_, '_> {
             ..bounds::Settings::default()
         };
         let (net, spec, stop) = (&problem.parts.net, &problem.spec, self.shared.stop());
-        let found = match known {
-            Some(known) => bound_below(net, (region, known), spec, &settings, stop),
-            None => bounds::bound(net, region, spec, &settings, stop),
-        };
+        let found = bounds::bound(net, region, spec, &settings, stop);
         let (rows, slots) = match found {
             // A NaN says nothing of its row.
             Ok(found) => {

@@ -36,7 +36,7 @@ impl Worker<'_, '_> {
         let intervals = desk.intervals(bounds)?;
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(judged) = self.bound(region, None) else {
+        let Some(judged) = self.bound(region) else {
             shared.out_of_budget();
             return Some((None, Plan::Ended));
         };

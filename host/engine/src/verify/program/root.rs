@@ -3,7 +3,6 @@
 //! CROWN; then slopes of the rows it leaves; then slopes of every intermediate bound too, which one lemma at the root states for all
 //! domains below.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::checker::Desk;
@@ -81,7 +80,7 @@ impl Worker<'_, '_> {
         }
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
-        let Some(mut judged) = self.bound(region, None) else {
+        let Some(judged) = self.bound(region) else {
             shared.out_of_budget();
             return (None, Plan::Ended);
         };
@@ -113,9 +112,6 @@ impl Worker<'_, '_> {
                 shared.tree.state(0, lemma.clone());
             }
             let cut = self.choose_coordinate(&domain, region, &judged.rows, &climbed);
-            if !judged.slots.is_empty() {
-                domain.known = Some(Arc::new(std::mem::take(&mut judged.slots)));
-            }
             return (lemma, Plan::Inputs(cut.map_or(Vec::new(), |cut| shared.halve(domain, cut))));
         }
         let slopes = if lemma.is_some() { None } else { self.climb_all(region, &judged) };

@@ -29,7 +29,7 @@ pub use certus_core::proof::program::Split;
 pub use claims::{Alphas, claims};
 pub(super) use claims::{KNOTS, byte as share_byte, first_bytes, knot_byte, knots};
 pub use optimise::{optimise, optimise_values};
-pub use rebound::{bound_below, rebound};
+pub use rebound::rebound;
 pub use root::{RowSlopes, SlotSlopes, climb_with_slopes};
 
 use super::Region;

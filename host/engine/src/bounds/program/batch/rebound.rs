@@ -1,7 +1,6 @@
 //! Intermediate bounds of domains from those of their parents.
 
-use super::super::Region;
-use super::super::crown::{Bounds, Clip, Domain, Job, Settings, Spec, Stop};
+use super::super::crown::{Clip, Domain, Job, Settings, Stop};
 use super::super::interval::Interval;
 use super::super::memory::{BoundError, Memory};
 use super::super::prepare::Prepared;
@@ -50,33 +49,6 @@ fn one(job: &Job<'_>, node: &Node<'_>) -> Result<Option<Vec<Interval>>, BoundErr
         return Err(BoundError::Stopped);
     }
     Ok(Some(known.intervals))
-}
-
-/// As [`super::super::bound`] on a box inside that of `parent`, never looser than it: what the parent decided has no row.
-///
-/// # Errors
-/// As [`super::super::bound`].
-///
-/// # Panics
-/// As [`super::super::bound`], or if the parent's bounds do not fit `net`.
-///
-/// # Rounding
-/// *Estimate*. Bounds that contradict the parent's by more than rounding can explain have all rows at `+∞`.
-pub fn bound_below(
-    net: &Prepared,
-    (region, parent): (Region<'_>, &[Interval]),
-    spec: &Spec,
-    settings: &Settings,
-    stop: Stop<'_>,
-) -> Result<Bounds, BoundError> {
-    let memory = Memory::new(settings.memory_limit);
-    let job = Job { net, settings, stop, memory: &memory };
-    let (known, complete) = job.intermediate_below(Domain { region, clips: &[] }, parent)?;
-    let mut bounds = job.finish(&known, complete, spec)?;
-    if !known.empty {
-        bounds.slots = known.intervals;
-    }
-    Ok(bounds)
 }
 
 /// What a split says of the interval of its value.
