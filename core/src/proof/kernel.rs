@@ -43,6 +43,24 @@ pub trait Kernel {
         out: &mut [f64],
     );
 
+    /// Whether so few weights of the dense layer `layer` are not 0 that [`Self::transposed_few`] is to be used.
+    fn has_few(&self, _layer: usize) -> bool {
+        false
+    }
+
+    /// As [`Self::transposed`], of a layer that has few: the inputs that some weight reaches, each once, whose rows are the first of `out`, in
+    /// their order; the rows of all others are 0.
+    fn transposed_few(
+        &mut self,
+        _layer: usize,
+        _active: &[u32],
+        _a: &[f64],
+        _lanes: usize,
+        _out: &mut [f64],
+    ) -> &[u32] {
+        &[]
+    }
+
     /// As [`lanes::pass`].
     fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
         lanes::pass(a, value, deduct, bias, error);

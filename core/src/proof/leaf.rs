@@ -40,6 +40,8 @@ struct Lanes<'m> {
     deduct: &'m mut [f64],
     alpha: &'m mut [f64],
     index: &'m mut [u32],
+    /// Rows of the block: that of neuron (or input) `index[k]` is the `k`-th.
+    held: usize,
     /// Lanes of this block.
     count: usize,
     /// Most lanes of a block.
@@ -67,7 +69,7 @@ fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<
         error,
         mass,
         sums,
-        rows: Lanes { a, next, flat, value, deduct, alpha, index, count: lanes, most: lanes },
+        rows: Lanes { a, next, flat, value, deduct, alpha, index, held: 0, count: lanes, most: lanes },
     })
 }
 
@@ -262,13 +264,19 @@ fn tighten(
             last += 1;
         }
         rows.narrow(2 * used, kernel.lane_multiple());
-        let block = layer.inputs().checked_mul(rows.count).ok_or(Rejection::Shape)?;
-        rows.a.get_mut(..block).ok_or(Rejection::Shape)?.fill(0.0);
         let neurons = (first..last).zip(lower.iter().zip(upper.iter()).skip(first));
-        for (pair, (neuron, _)) in neurons.filter(|(_, ends)| unstable(*ends)).enumerate() {
-            let q = *error.get(neuron).ok_or(Rejection::Shape)?;
-            load(layer, neuron, 1.0, q, 2 * pair, rows)?;
-            load(layer, neuron, -1.0, q, 2 * pair + 1, rows)?;
+        let neurons = neurons.filter(|(_, ends)| unstable(*ends)).map(|(neuron, _)| neuron);
+        if kernel.has_few(known.layers.len()) {
+            begin_few(kernel, (known.layers.len(), layer), neurons, error, used, rows)?;
+        } else {
+            let block = layer.inputs().checked_mul(rows.count).ok_or(Rejection::Shape)?;
+            rows.a.get_mut(..block).ok_or(Rejection::Shape)?.fill(0.0);
+            for (pair, neuron) in neurons.enumerate() {
+                let q = *error.get(neuron).ok_or(Rejection::Shape)?;
+                load(layer, neuron, 1.0, q, 2 * pair, rows)?;
+                load(layer, neuron, -1.0, q, 2 * pair + 1, rows)?;
+            }
+            rows.hold_all(layer.inputs())?;
         }
         if used > 0 {
             finish_block(0, 2 * used, rows)?;
@@ -325,6 +333,33 @@ fn load(
     Ok(())
 }
 
+/// Starts rows at `z` and `−z` of each of `used` neurons of a layer of few weights: units on the neurons, taken through the layer.
+fn begin_few(
+    kernel: &mut impl Kernel,
+    (index, layer): (usize, &Layer<'_>),
+    neurons: impl Iterator<Item = usize>,
+    error: &[f64],
+    used: usize,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let Affine::Dense(dense) = layer.affine() else { return Err(Rejection::Shape) };
+    let lanes = rows.count;
+    rows.a.get_mut(..used * lanes).ok_or(Rejection::Shape)?.fill(0.0);
+    for (pair, neuron) in neurons.enumerate() {
+        *rows.index.get_mut(pair).ok_or(Rejection::Shape)? = neuron as u32;
+        let bias = f64::from(*dense.bias().get(neuron).ok_or(Rejection::Shape)?);
+        let q = *error.get(neuron).ok_or(Rejection::Shape)?;
+        for (lane, sign) in [(2 * pair, 1.0), (2 * pair + 1, -1.0)] {
+            *rows.a.get_mut(pair * lanes + lane).ok_or(Rejection::Shape)? = sign;
+            *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = sign * bias;
+            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = q;
+        }
+    }
+    rows.held = used;
+    // Products with ±1 and sums with 0 are exact.
+    through(kernel, (index, layer), false, rows)
+}
+
 /// Clears the unused lanes of a block.
 fn finish_block(height: usize, used: usize, rows: &mut Lanes<'_>) -> Result<(), Rejection> {
     for row in rows.a.chunks_exact_mut(rows.count.max(1)).take(height) {
@@ -340,6 +375,15 @@ impl Lanes<'_> {
     fn narrow(&mut self, used: usize, multiple: usize) {
         let lanes = used.max(1).checked_next_multiple_of(multiple).unwrap_or(self.most);
         self.count = if lanes < self.most { lanes } else { self.most };
+    }
+
+    /// Rows for all of `n` neurons or inputs, in order.
+    fn hold_all(&mut self, n: usize) -> Result<(), Rejection> {
+        for (k, slot) in self.index.get_mut(..n).ok_or(Rejection::Shape)?.iter_mut().enumerate() {
+            *slot = k as u32;
+        }
+        self.held = n;
+        Ok(())
     }
 
     /// `V − D`, rounded down.
@@ -379,6 +423,7 @@ fn check_claims(
             *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = off;
         }
         finish_block(problem.network.outputs(), claims.len(), rows)?;
+        rows.hold_all(problem.network.outputs())?;
         backward(kernel, known, Hints { splits, claims }, rows)?;
         for (lane, (claim, disjunct)) in claims.iter().zip(disjuncts).enumerate() {
             let row = disjunct.get(usize::from(claim.row)).ok_or(Rejection::Claim)?;
@@ -411,23 +456,8 @@ fn backward(
         if flat {
             take_planes(known, hints, layer, rows)?;
         }
-        let kept = relax_layer(kernel, known, hints, (index, layer), start, rows)?;
-        let kept = rows.index.get(..kept).ok_or(Rejection::Shape)?;
-        match layer.affine() {
-            Affine::Dense(dense) => kernel.transposed(index, &dense, kept, rows.a, lanes, rows.next),
-            Affine::Scale(scale) => {
-                rows.next.get_mut(..layer.inputs() * lanes).ok_or(Rejection::Shape)?.fill(0.0);
-                for (i, a) in kept.iter().zip(rows.a.chunks_exact(lanes.max(1))) {
-                    let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
-                    let from = (*i as usize) * lanes;
-                    let out = rows.next.get_mut(from..from + lanes).ok_or(Rejection::Shape)?;
-                    for (slot, a) in out.iter_mut().zip(a) {
-                        *slot = s * a;
-                    }
-                }
-            }
-        }
-        core::mem::swap(&mut rows.a, &mut rows.next);
+        relax_layer(kernel, known, hints, (index, layer), start, rows)?;
+        through(kernel, (index, layer), flat, rows)?;
         let mass = *known.mass.get(index).ok_or(Rejection::Shape)?;
         for deduct in rows.deduct.iter_mut() {
             *deduct += TINY * (1.0 + mass);
@@ -439,10 +469,46 @@ fn backward(
         end = start;
     }
     let (lower, upper) = known.region;
-    for ((a, l), u) in rows.a.chunks_exact(lanes.max(1)).zip(lower).zip(upper) {
+    let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
+    for (a, j) in rows.a.chunks_exact(lanes.max(1)).zip(held) {
+        let (Some(l), Some(u)) = (lower.get(*j as usize), upper.get(*j as usize)) else {
+            return Err(Rejection::Shape);
+        };
         let mass = if l.abs() > u.abs() { l.abs() } else { u.abs() };
         kernel.concretize(a, rows.value, rows.deduct, *l, *u, up(2.0 * known.factors.g * mass) + TINY);
     }
+    Ok(())
+}
+
+/// Takes the rows held, on the pre-activations of a layer, to its inputs: to all of them if `all`.
+fn through(
+    kernel: &mut impl Kernel,
+    (index, layer): (usize, &Layer<'_>),
+    all: bool,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let lanes = rows.count;
+    let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
+    let dense = match layer.affine() {
+        Affine::Dense(dense) => dense,
+        Affine::Scale(scale) => {
+            for (i, a) in held.iter().zip(rows.a.chunks_exact_mut(lanes.max(1))) {
+                let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
+                a.iter_mut().for_each(|a| *a *= s);
+            }
+            return if all { Err(Rejection::Claim) } else { Ok(()) };
+        }
+    };
+    if !all && kernel.has_few(index) {
+        let reached = kernel.transposed_few(index, held, rows.a, lanes, rows.next);
+        rows.held = reached.len();
+        let slots = rows.index.get_mut(..reached.len()).ok_or(Rejection::Shape)?;
+        slots.iter_mut().zip(reached).for_each(|(slot, j)| *slot = *j);
+    } else {
+        kernel.transposed(index, &dense, held, rows.a, lanes, rows.next);
+        rows.hold_all(layer.inputs())?;
+    }
+    core::mem::swap(&mut rows.a, &mut rows.next);
     Ok(())
 }
 
@@ -464,7 +530,9 @@ fn take_planes(
             else {
                 return Err(Rejection::Shape);
             };
-            let a = rows.a.get_mut(neuron * lanes + lane).ok_or(Rejection::Shape)?;
+            let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
+            let Some(place) = held.iter().position(|j| *j as usize == neuron) else { continue };
+            let a = rows.a.get_mut(place * lanes + lane).ok_or(Rejection::Shape)?;
             // A stable neuron, and so a split one, is exact without.
             if !(*lower < 0.0 && *upper > 0.0 && *a < 0.0) {
                 continue;
@@ -479,8 +547,22 @@ fn take_planes(
     Ok(())
 }
 
+/// Adds rows of zeros for split neurons of a layer that have none.
+fn hold_splits(hints: Hints<'_>, index: usize, rows: &mut Lanes<'_>) -> Result<(), Rejection> {
+    let lanes = rows.count;
+    for split in hints.splits.iter().filter(|s| usize::from(s.layer) == index) {
+        let held = rows.held;
+        if !rows.index.get(..held).ok_or(Rejection::Shape)?.contains(&split.neuron) {
+            rows.a.get_mut(held * lanes..(held + 1) * lanes).ok_or(Rejection::Shape)?.fill(0.0);
+            *rows.index.get_mut(held).ok_or(Rejection::Shape)? = split.neuron;
+            rows.held = held + 1;
+        }
+    }
+    Ok(())
+}
+
 /// Turns coefficients on a layer's post-activations into coefficients on its pre-activations, with their bias and error;
-/// moves the rows of neurons that have any to the front and lists them in `rows.index`. Returns how many.
+/// holds only the rows of neurons that have any.
 fn relax_layer(
     kernel: &mut impl Kernel,
     known: Known<'_>,
@@ -488,17 +570,21 @@ fn relax_layer(
     (index, layer): (usize, &Layer<'_>),
     start: usize,
     rows: &mut Lanes<'_>,
-) -> Result<usize, Rejection> {
+) -> Result<(), Rejection> {
     let lanes = rows.count;
-    let bias = match layer.affine() {
+    let biases = match layer.affine() {
         Affine::Dense(dense) => dense.bias(),
         Affine::Scale(scale) => scale.shift(),
     };
+    if rows.held < layer.outputs() {
+        hold_splits(hints, index, rows)?;
+    }
     let mut kept = 0;
-    for (neuron, bias) in bias.iter().enumerate() {
+    for place in 0..rows.held {
+        let neuron = *rows.index.get(place).ok_or(Rejection::Shape)? as usize;
         let at = start + neuron;
-        let (Some(lower), Some(upper), Some(error)) =
-            (known.lower.get(at), known.upper.get(at), known.error.get(at))
+        let (Some(lower), Some(upper), Some(error), Some(bias)) =
+            (known.lower.get(at), known.upper.get(at), known.error.get(at), biases.get(neuron))
         else {
             return Err(Rejection::Shape);
         };
@@ -506,13 +592,13 @@ fn relax_layer(
         let inactive = layer.relu() && upper <= 0.0;
         let split = hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
         // Coefficients that are all 0 add nothing; sparse layers have many such rows.
-        let from = rows.a.get(neuron * lanes..(neuron + 1) * lanes).ok_or(Rejection::Shape)?;
+        let from = rows.a.get(place * lanes..(place + 1) * lanes).ok_or(Rejection::Shape)?;
         if !split && (inactive || from.iter().all(|a| *a == 0.0)) {
             continue;
         }
-        if kept != neuron {
-            // `kept < neuron`, so the rows do not overlap.
-            let (to, from) = rows.a.split_at_mut_checked(neuron * lanes).ok_or(Rejection::Shape)?;
+        if kept != place {
+            // `kept < place`, so the rows do not overlap.
+            let (to, from) = rows.a.split_at_mut_checked(place * lanes).ok_or(Rejection::Shape)?;
             let to = to.get_mut(kept * lanes..).ok_or(Rejection::Shape)?;
             for (slot, a) in to.iter_mut().zip(from.iter()).take(lanes) {
                 *slot = *a;
@@ -537,7 +623,8 @@ fn relax_layer(
             kernel.pass(a, rows.value, rows.deduct, bias, error);
         }
     }
-    Ok(kept)
+    rows.held = kept;
+    Ok(())
 }
 
 /// `a ← a − s·β` for every split of this neuron (a split neuron is never unstable: its interval is cut).

@@ -6,6 +6,7 @@
 use certus_core::proof::{Kernel, Lines, lanes};
 use certus_core::{Affine, Dense, Layer};
 use certus_kernels::relax::wide;
+use certus_kernels::sparse::add_scaled;
 use certus_kernels::{Packed, Sparse};
 use std::sync::Arc;
 
@@ -48,6 +49,10 @@ impl Wide {
 #[derive(Clone, Debug)]
 pub struct ProofKernel {
     layers: Arc<Vec<Option<Wide>>>,
+    /// Inputs that the last product of few weights reached.
+    reached: Vec<u32>,
+    /// Per input its place in `reached` plus 1, or 0; all 0 between uses.
+    places: Vec<u32>,
 }
 
 impl ProofKernel {
@@ -57,7 +62,7 @@ impl ProofKernel {
             Affine::Dense(dense) => Some(Wide::new(&dense)),
             Affine::Scale(_) => None,
         };
-        Self { layers: Arc::new(layers.iter().map(pack).collect()) }
+        Self { layers: Arc::new(layers.iter().map(pack).collect()), reached: Vec::new(), places: Vec::new() }
     }
 
     fn layer(&self, index: usize) -> &Wide {
@@ -137,6 +142,44 @@ impl Kernel for ProofKernel {
         }
     }
 
+    fn has_few(&self, layer: usize) -> bool {
+        matches!(self.layers[layer], Some(Wide::Sparse(_)))
+    }
+
+    fn transposed_few(
+        &mut self,
+        layer: usize,
+        active: &[u32],
+        a: &[f64],
+        lanes: usize,
+        out: &mut [f64],
+    ) -> &[u32] {
+        let Some(Wide::Sparse(sparse)) = &self.layers[layer] else {
+            unreachable!("the checker asks whether the layer has few weights")
+        };
+        let (reached, places) = (&mut self.reached, &mut self.places);
+        reached.clear();
+        if places.len() < sparse.cols() {
+            places.resize(sparse.cols(), 0);
+        }
+        wide(|| {
+            for (i, a) in active.iter().zip(a.chunks_exact(lanes.max(1))) {
+                let (index, values) = sparse.row(*i as usize);
+                for (j, w) in index.iter().zip(values) {
+                    let place = &mut places[*j as usize];
+                    if *place == 0 {
+                        out[reached.len() * lanes..][..lanes].fill(0.0);
+                        reached.push(*j);
+                        *place = reached.len() as u32;
+                    }
+                    add_scaled(&mut out[(*place as usize - 1) * lanes..][..lanes], *w, a);
+                }
+            }
+        });
+        reached.iter().for_each(|j| places[*j as usize] = 0);
+        reached
+    }
+
     fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
         wide(|| lanes::pass(a, value, deduct, bias, error));
     }
@@ -205,5 +248,74 @@ mod tests {
             fast.transposed(0, &dense, &active, &a, lanes, &mut y);
             assert_eq!(x, y, "{rows}×{cols} transposed");
         }
+    }
+
+    /// The greatest bound of a row that the checker accepts with a kernel, but for bisection.
+    fn proved(
+        kernel: &mut impl Kernel,
+        layers: &[Layer<'_>],
+        splits: &[certus_core::proof::Split],
+        beta: &[u8],
+    ) -> f64 {
+        use certus_core::proof::{Claim, Meaning, Memory, Problem, Row, check_leaf, memory_len};
+        let network = certus_core::Network::new(layers).unwrap();
+        let (mut floats, mut index) = (vec![0.0; memory_len(&network, 16)], vec![0; network.width()]);
+        let region: (&[f64], &[f64]) = (&[-0.7, 0.1], &[0.4, 0.9]);
+        let (mut low, mut high) = (-1e4, 1e4);
+        for _ in 0..60 {
+            let rhs = 0.5 * (low + high);
+            let rows = [Row { coefficients: &[1.0], rhs }];
+            let problem = Problem { network, disjuncts: &[&rows], meaning: Meaning::Real };
+            let mut memory = Memory { floats: &mut floats, index: &mut index, lanes: 16 };
+            let claims = [Claim { beta, ..Claim::default() }];
+            let accepted = check_leaf(&problem, kernel, region, splits, &claims, &mut memory).is_ok();
+            *(if accepted { &mut low } else { &mut high }) = rhs;
+        }
+        low
+    }
+
+    /// Layers of a lattice: wide, two weights per neuron. Rows of few neurons are held, and the same is proved.
+    #[test]
+    fn layers_of_few_weights_prove_what_all_their_weights_prove() {
+        let widths = [2usize, 60, 70, 50, 1];
+        let mut state = 9u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+        };
+        let data: Vec<(Vec<f32>, Vec<f32>)> = widths
+            .windows(2)
+            .enumerate()
+            .map(|(k, p)| {
+                let mut weights = vec![0.0; p[0] * p[1]];
+                for i in 0..p[1] {
+                    for t in 0..if p[1] == 1 { p[0] } else { 2 } {
+                        weights[i * p[0] + (i * 7 + t * 13 + k) % p[0]] = random();
+                    }
+                }
+                (weights, (0..p[1]).map(|_| 0.2 * random()).collect())
+            })
+            .collect();
+        let layer = |k: usize| {
+            let (weights, bias) = &data[k];
+            Layer::dense(Dense::new(widths[k + 1], widths[k], weights, bias).unwrap(), k < 3)
+        };
+        let layers: Vec<Layer<'_>> = (0..4).map(layer).collect();
+        let mut fast = ProofKernel::new(&layers);
+        assert!(fast.has_few(1) && fast.has_few(2) && !fast.has_few(0), "the layers have few weights");
+        let mut differ = 0;
+        let free = proved(&mut Plain, &layers, &[], &[]);
+        for neuron in 0..50u32 {
+            for active in [true, false] {
+                let split = |layer| certus_core::proof::Split { layer, neuron, active };
+                let splits = [split(1), split(2)];
+                let beta: Vec<u8> = [0.05f32, 0.02].iter().flat_map(|b| b.to_le_bytes()).collect();
+                let plain = proved(&mut Plain, &layers, &splits, &beta);
+                let few = proved(&mut fast, &layers, &splits, &beta);
+                assert!((plain - few).abs() <= 1e-9 * (1.0 + plain.abs()), "{neuron}: {plain} {few}");
+                differ += usize::from((plain - free).abs() > 1e-6);
+            }
+        }
+        assert!(differ > 20, "splits of {differ} neurons matter");
     }
 }
