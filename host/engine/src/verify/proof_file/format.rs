@@ -14,7 +14,7 @@ use crate::verify::CaseProof;
 /// First bytes of a proof file.
 pub const MAGIC: [u8; 8] = *b"CRTPROOF";
 /// Version that is written and read.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// Bytes of the header.
 pub const HEADER: usize = 164;
 /// Default of the size limit, bytes.
@@ -63,7 +63,9 @@ pub enum FormatError {
     #[error("this is no proof file: it does not begin with CRTPROOF")]
     Magic,
     /// A version that is not read.
-    #[error("the proof file has version {found}, this program reads {VERSION}; update certus")]
+    #[error(
+        "the proof file has version {found}, this program reads {VERSION}; check it with the certus that wrote it, or write it anew"
+    )]
     Version {
         /// The file's.
         found: u16,
