@@ -300,6 +300,8 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             let (slope, intercept) = match self.claim::<2>(lane, at) {
                 Some([low, high]) => {
                     let share = if above { high } else { low };
+                    let kept =
+                        if self.view.anew { kept.get(..lines::HEAD).unwrap_or_default() } else { kept };
                     lines::claimed(function, interval, (kept, size), share, above)
                         .map_err(rejection(index))?
                 }

@@ -460,6 +460,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
                 error: bounds.error,
                 lines: bounds.lines,
                 mass: total,
+                anew: false,
             };
             let mut used = 0;
             while next < 2 * size {

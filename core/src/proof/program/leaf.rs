@@ -150,6 +150,7 @@ impl<K: Kernel> Checker<'_, K> {
                 error: &*bounds.error,
                 lines: &*self.lines,
                 mass,
+                anew: true,
             };
             self.rows.begin(claims.len(), self.kernel.lane_multiple());
             load(&mut self.rows, &view, problem, claims, disjuncts)?;

@@ -262,6 +262,7 @@ impl<K: Kernel> Checker<'_, K> {
             error: bounds.error,
             lines: bounds.lines,
             mass,
+            anew: true,
         };
         self.rows.begin(lanes.leaf.len(), self.kernel.lane_multiple());
         for lane in 0..lanes.leaf.len() {

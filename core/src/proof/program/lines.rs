@@ -54,7 +54,7 @@ pub(super) fn straight(function: Function, (lower, upper): Interval) -> Option<L
 pub(super) const KEPT: usize = HEAD + 2 * (STEPS + 1);
 
 /// Numbers kept before the table.
-const HEAD: usize = 6;
+pub(super) const HEAD: usize = 6;
 
 /// Steps of the table: between two of its lines the best line is better than their mean by less than 2 % of the height that slopes range over.
 const STEPS: usize = 16;
@@ -87,7 +87,7 @@ fn slope_at((least, most): (f64, f64), i: usize) -> f64 {
     least + (i as f64 / STEPS as f64) * (most - least)
 }
 
-/// The slope of a claimed share of the kept range, and a proved intercept of its line below (or above).
+/// The slope of a claimed share of the kept range, and a proved intercept of its line below (or above): from the table if `kept` has one.
 ///
 /// # Rounding
 /// A mean of lines `sᵢx + bᵢ` below the function is one below, for weights `t` and `1 − t` exactly. Computed weights, slope and intercept are each off
@@ -105,13 +105,11 @@ pub(super) fn claimed(
     let place = share * STEPS as f64;
     let i = if place < STEPS as f64 { place as usize } else { STEPS - 1 };
     let first = if above { i + STEPS + 1 } else { i };
-    let (Some(&b0), Some(&b1)) = (table.get(first), table.get(first + 1)) else {
-        return Err(RelaxError::NotAnInterval);
-    };
-    if b0.is_nan() || b1.is_nan() {
+    let proved = table.get(first).zip(table.get(first + 1)).filter(|(b0, b1)| !b0.is_nan() && !b1.is_nan());
+    let Some((b0, b1)) = proved else {
         let slope = least + share * (most - least);
         return Ok((slope, intercept(function, interval, slope, above)?));
-    }
+    };
     let t = larger(0.0, smaller(1.0, place - i as f64));
     let (s0, s1) = (slope_at((least, most), i), slope_at((least, most), i + 1));
     let slope = (1.0 - t) * s0 + t * s1;
