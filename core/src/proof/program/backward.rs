@@ -228,11 +228,17 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
                 if cut && self.rows.index.get(element) == Some(&1) {
                     for lane in 0..lanes {
                         let interval = self.cut_interval(input, element, lane)?;
-                        self.relax(index, function, (element, interval), lane..lane + 1, bytes)?;
+                        let mut own = [f64::NAN; lines::KEPT];
+                        let differs = lines::kept(function) && interval != view.interval(input, element)?;
+                        if differs {
+                            lines::keep(function, interval, false, &mut own).map_err(rejection(index))?;
+                        }
+                        let own = differs.then_some(own.as_slice());
+                        self.relax((index, own), function, (element, interval), lane..lane + 1, bytes)?;
                     }
                 } else {
                     let interval = view.interval(input, element)?;
-                    self.relax(index, function, (element, interval), 0..lanes, bytes)?;
+                    self.relax((index, None), function, (element, interval), 0..lanes, bytes)?;
                 }
             }
             if in_place || zero {
@@ -246,10 +252,11 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         Ok(())
     }
 
-    /// Coefficients on `f(z)` of one element, in the lanes of a range, become coefficients on `z`, in place.
+    /// Coefficients on `f(z)` of one element, in the lanes of a range, become coefficients on `z`, in place; by lines of its own, if the
+    /// interval is not that of the bounds.
     fn relax(
         &mut self,
-        index: usize,
+        (index, own): (usize, Option<&[f64]>),
         function: Function,
         (element, interval): (usize, Interval),
         range: core::ops::Range<usize>,
@@ -280,7 +287,10 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             return self.follow((slot, element), range, line, size);
         }
         let at = self.view.layout.lines_at(index) + element * lines::KEPT;
-        let kept = self.view.lines.get(at..at + lines::KEPT).ok_or(Rejection::Shape)?;
+        let kept = match own {
+            Some(own) => own,
+            None => self.view.lines.get(at..at + lines::KEPT).ok_or(Rejection::Shape)?,
+        };
         let &[lower_slope, lower_intercept, upper_slope, upper_intercept, ..] = kept else {
             return Err(Rejection::Shape);
         };

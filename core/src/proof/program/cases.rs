@@ -101,7 +101,7 @@ impl<'p> Path<'p> {
 }
 
 impl Cases {
-    /// The leaves that begin at `at` in `bytes`, for a value of `slot`; `kinks` says of a slot whether only functions with a kink
+    /// The leaves that begin at `at` in `bytes`, for a value of `slot`; `separate` says of a slot whether only functions of one value
     /// read it.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Cases {
         bytes: &[u8],
         at: usize,
         (program, layout, slot): (&Program<'_>, &Layout<'_>, Slot),
-        kinks: impl Fn(Slot) -> bool,
+        separate: impl Fn(Slot) -> bool,
     ) -> Result<Self, Rejection> {
         let head = bytes.get(at..).and_then(|b| b.get(..2)).ok_or(Rejection::Claim)?;
         let &[low, high] = head else { return Err(Rejection::Claim) };
@@ -122,7 +122,7 @@ impl Cases {
             if rest.at > bytes.len() || !path.fits(program, slot) || !path.follows(before) {
                 return Err(Rejection::Claim);
             }
-            if (0..path.depth()).any(|i| path.split(i).is_none_or(|s| !kinks(s.slot))) {
+            if (0..path.depth()).any(|i| path.split(i).is_none_or(|s| !separate(s.slot))) {
                 return Err(Rejection::Claim);
             }
             before = Some(path);

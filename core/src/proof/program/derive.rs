@@ -523,7 +523,7 @@ impl<'a, K: Kernel> Checker<'a, K> {
             Start::Skip => return Ok(Some(0)),
             Start::Cases { at } => {
                 let here = (view.program, self.layout, slot);
-                let mut cases = Cases::new(bytes, at, here, |s| self.only_kinks_read(s))?;
+                let mut cases = Cases::new(bytes, at, here, |s| self.only_functions_read(s))?;
                 if cases.len() > room {
                     return if used > 0 { Ok(None) } else { Err(Rejection::Claim) };
                 }

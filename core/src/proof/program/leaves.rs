@@ -1,6 +1,6 @@
 //! Several leaves in the lanes of one backward pass: those that inherit bounds of their own box.
 //!
-//! The lanes share the bounds derived above. Where a leaf splits the operand of a function with a kink, its lanes relax that element
+//! The lanes share the bounds derived above. Where a leaf splits the operand of a function of one value, its lanes relax that element
 //! on their own part of the interval; every other use of the shared bounds is of a larger set, which holds. Rounding: masses and
 //! errors of the shared bounds are at least those of a part, so each lane is charged as in the pass of its leaf alone.
 
@@ -10,7 +10,7 @@ use super::checker::{Bounds, Checker, State, View};
 use super::derive::side;
 use super::interval::intersect;
 use super::leaf::start;
-use super::{Claim, Kernel, Outcome, Row, Split, lines};
+use super::{Claim, Kernel, Outcome, Row, Split};
 use crate::program::{Operation, Slot, to_usize};
 
 /// A leaf on the box of the bounds that it inherits from.
@@ -66,6 +66,21 @@ impl Hints for Lanes<'_> {
     }
 }
 
+/// A leaf in lanes is refused until all its margins are positive.
+const UNDECIDED: Result<Outcome, Rejection> = Err(Rejection::NotProved { disjunct: 0 });
+
+/// Accepts the undecided leaves whose margins are all positive.
+fn settle(leaves: &[Leaf<'_>], margins: &[f64], outcomes: &mut [Result<Outcome, Rejection>]) {
+    let mut rest = margins;
+    for (leaf, outcome) in leaves.iter().zip(outcomes) {
+        let Some((own, others)) = rest.split_at_checked(leaf.claims.len()) else { return };
+        rest = others;
+        if *outcome == UNDECIDED && own.iter().all(|m| *m > 0.0) {
+            *outcome = Ok(Outcome::Refuted);
+        }
+    }
+}
+
 /// What a leaf comes to before its rows are propagated.
 enum Beginning {
     /// Its rows go into lanes.
@@ -98,8 +113,6 @@ impl<K: Kernel> Checker<'_, K> {
             return Err(Rejection::Shape);
         }
         margins.fill(f64::NAN);
-        // A leaf in lanes is refused until all its margins are positive.
-        const UNDECIDED: Result<Outcome, Rejection> = Err(Rejection::NotProved { disjunct: 0 });
         let mut at = 0;
         for (leaf, outcome) in leaves.iter().zip(outcomes.iter_mut()) {
             let (from, to) = (at, at + leaf.claims.len());
@@ -121,24 +134,23 @@ impl<K: Kernel> Checker<'_, K> {
                 Err(why) => Err(why),
             };
         }
-        self.propagate(bounds, leaves, margins, outcomes)?;
+        self.propagate(bounds, leaves, false, margins, outcomes)?;
+        settle(leaves, margins, outcomes);
+        if self.layout.lines_len() > 0 && outcomes.contains(&UNDECIDED) {
+            self.propagate(bounds, leaves, true, margins, outcomes)?;
+            settle(leaves, margins, outcomes);
+        }
         let mut at = 0;
         for (leaf, outcome) in leaves.iter().zip(outcomes.iter_mut()) {
             let (from, to) = (at, at + leaf.claims.len());
             at = to;
-            if *outcome != UNDECIDED {
+            if *outcome != UNDECIDED || leaf.splits.is_empty() {
                 continue;
             }
             let margins = margins.get_mut(from..to).ok_or(Rejection::Shape)?;
-            *outcome = if margins.iter().all(|m| *m > 0.0) {
-                Ok(Outcome::Refuted)
-            } else if leaf.splits.is_empty() {
-                UNDECIDED
-            } else {
-                let rows = self.problem.disjuncts.get(leaf.first..leaf.first + leaf.claims.len());
-                let claimed = (rows.ok_or(Rejection::Shape)?, leaf.claims);
-                self.refute_anew(bounds, (region, leaf.splits), claimed, margins)
-            };
+            let rows = self.problem.disjuncts.get(leaf.first..leaf.first + leaf.claims.len());
+            let claimed = (rows.ok_or(Rejection::Shape)?, leaf.claims);
+            *outcome = self.refute_anew(bounds, (region, leaf.splits), claimed, margins);
         }
         Ok(())
     }
@@ -169,18 +181,19 @@ impl<K: Kernel> Checker<'_, K> {
                 return Ok(Beginning::Empty);
             }
         }
-        let suits = leaf.splits.iter().all(|s| self.only_kinks_read(s.slot));
+        let suits = leaf.splits.iter().all(|s| self.only_functions_read(s.slot));
         Ok(if suits { Beginning::Lanes } else { Beginning::Alone })
     }
 
-    /// Whether the bounds of a slot matter to functions with a kink only.
-    pub(super) fn only_kinks_read(&self, slot: Slot) -> bool {
+    /// Whether the bounds of a slot matter to functions of one value only.
+    pub(super) fn only_functions_read(&self, slot: Slot) -> bool {
         let program = &self.problem.program;
         let relaxed = |(operation, reads): (&Operation<'_>, bool)| {
-            let kink =
-                matches!(operation, Operation::Elementwise { function, .. } if lines::has_kink(*function));
-            let linear = matches!(operation, Operation::Affine { .. } | Operation::Index { .. });
-            !reads || kink || linear
+            let separate = matches!(
+                operation,
+                Operation::Elementwise { .. } | Operation::Affine { .. } | Operation::Index { .. }
+            );
+            !reads || separate
         };
         program.steps().iter().all(|step| {
             let mut reads = false;
@@ -189,24 +202,26 @@ impl<K: Kernel> Checker<'_, K> {
         })
     }
 
-    /// Propagates the rows of the leaves that are undecided, as many at once as there are lanes, and notes their margins.
+    /// Propagates the rows of the leaves that are undecided, as many at once as there are lanes, and notes their margins; with
+    /// intercepts of claimed lines proved `anew`, or from the tables.
     fn propagate(
         &mut self,
         bounds: &Bounds<'_>,
         leaves: &[Leaf<'_>],
+        anew: bool,
         margins: &mut [f64],
         outcomes: &[Result<Outcome, Rejection>],
     ) -> Result<(), Rejection> {
         // The lists of lanes are lent to the hints while the rows are propagated.
         let starts = core::mem::take(&mut self.rows.starts);
-        let done = self.blocks(bounds, leaves, margins, outcomes, starts);
+        let done = self.blocks((bounds, anew), leaves, margins, outcomes, starts);
         self.rows.starts = starts;
         done
     }
 
     fn blocks(
         &mut self,
-        bounds: &Bounds<'_>,
+        bounds: (&Bounds<'_>, bool),
         leaves: &[Leaf<'_>],
         margins: &mut [f64],
         outcomes: &[Result<Outcome, Rejection>],
@@ -247,7 +262,7 @@ impl<K: Kernel> Checker<'_, K> {
     /// One backward pass; `place` is where each lane's margin goes.
     fn block(
         &mut self,
-        bounds: &Bounds<'_>,
+        (bounds, anew): (&Bounds<'_>, bool),
         lanes: &Lanes<'_>,
         place: &[u32],
         margins: &mut [f64],
@@ -262,7 +277,7 @@ impl<K: Kernel> Checker<'_, K> {
             error: bounds.error,
             lines: bounds.lines,
             mass,
-            anew: true,
+            anew,
         };
         self.rows.begin(lanes.leaf.len(), self.kernel.lane_multiple());
         for lane in 0..lanes.leaf.len() {
