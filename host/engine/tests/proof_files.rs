@@ -214,8 +214,8 @@ fn lengths_that_are_not_there_allocate_nothing_and_are_refused() {
             matches!(field, Err(ProofError::Format(FormatError::Field { at: found, .. })) if found == at)
         );
     }
-    let version = two.answer(&forged(&file, 8, &[2]));
-    assert!(matches!(version, Err(ProofError::Format(FormatError::Version { found: 2 }))));
+    let version = two.answer(&forged(&file, 8, &[3]));
+    assert!(matches!(version, Err(ProofError::Format(FormatError::Version { found: 3 }))));
     let journal = two.answer(&forged(&file, 10, &[1]));
     assert!(matches!(journal, Err(ProofError::Format(FormatError::Unfinished))));
     let other = two.answer(&forged(&file, 0, b"X"));

@@ -11,6 +11,7 @@ mod exact;
 mod forms;
 mod group;
 mod inputs;
+mod lemma;
 mod notes;
 mod problem;
 mod refine;

@@ -6,6 +6,8 @@
 use super::checker::Desk;
 use super::domain::{Domain, Noted};
 use super::inputs::lowest;
+use super::lemma::is_refined;
+use super::refine;
 use super::root::{Plan, ROWS};
 use super::tree::{Cut, LemmaBytes, Tip};
 use super::values::Values;
@@ -26,6 +28,12 @@ impl Worker<'_, '_> {
             let open = self.domains_of(&domain, left.tips)?;
             return Some((None, Plan::Inputs(open)));
         };
+        // What precedes the refinement of bounds is short; without them the rest may be long.
+        let refines =
+            !refine::passes(shared.problem.parts.program).is_empty() && !self.splits_inputs(&domain);
+        if refines && !is_refined(&lemma, desk) {
+            return None;
+        }
         if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
             return shared.out_of_budget().then_some((None, Plan::Ended));
         }

@@ -8,8 +8,9 @@ use std::time::Instant;
 
 use super::checker::{Desk, Desktop, Referee};
 use super::domain::Domain;
+use super::lemma;
 use super::problem::{CaseProblem, Parts};
-use super::tree::{Cut, DISJUNCTS, FORMS, INPUT, LEAF, LEMMA, LeafClaim, Node, Step, VALUE, bytes_of, split};
+use super::tree::{Cut, DISJUNCTS, INPUT, LEAF, LEMMA, LeafClaim, Node, Step, VALUE, bytes_of, split};
 use crate::bounds::program::Stop;
 use crate::program::Program;
 use crate::property::{Case, Property};
@@ -256,29 +257,6 @@ fn without_last(claims: &[LeafClaim]) -> Vec<LeafClaim> {
     claims.iter().map(one).collect()
 }
 
-/// Skips a lemma after its first byte; returns its bytes.
-fn lemma<'b>(bytes: &mut Bytes<'b>, desk: &Desk<'_>) -> Option<&'b [u8]> {
-    let from = bytes.rest;
-    let ([default], count) = (bytes.array()?, bytes.u16()?);
-    // Of affine forms, the number is that of symbols, and there are no entries.
-    for _ in 0..if default == FORMS { 0 } else { count } {
-        let (slot, [mode]) = (bytes.u32()? as usize, bytes.array()?);
-        let both = desk.slopes_of(slot).checked_mul(2)?;
-        let length = match mode {
-            0 | 1 => 0,
-            2 => both,
-            3 | 4 => both.checked_add(4)?.checked_mul(bytes.u32()? as usize)?,
-            5 => {
-                let (count, length) = (bytes.u32()? as usize, bytes.u32()? as usize);
-                count.checked_mul(12)?.checked_add(length)?
-            }
-            _ => return None,
-        };
-        bytes.take(length)?;
-    }
-    from.get(..from.len() - bytes.rest.len())
-}
-
 fn claims(bytes: &mut Bytes<'_>, count: usize, alphas: usize, splits: usize) -> Option<Vec<LeafClaim>> {
     let mut claims = Vec::new();
     for _ in 0..count {
@@ -299,7 +277,7 @@ fn parse(bytes: &[u8], desk: &Desk<'_>, disjuncts: usize) -> Option<Vec<Node>> {
     while let Some((at, splits, here)) = open.pop() {
         let mut kind = reader.array::<1>()?;
         if kind == [LEMMA] {
-            nodes[at as usize].lemma = Some(lemma(&mut reader, desk)?.into());
+            nodes[at as usize].lemma = Some(lemma::read(&mut reader, desk, |_| ())?.into());
             kind = reader.array()?;
         }
         let cut = match kind {
