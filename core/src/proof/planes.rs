@@ -46,7 +46,7 @@ impl<'a> Planes<'a> {
 
     /// Neuron and `θ·255` of each plane.
     pub(super) fn iter(&self) -> impl Iterator<Item = (usize, &'a [u8])> + use<'a> {
-        self.bytes.chunks_exact(Self::stride(self.inputs)).filter_map(|plane| match plane {
+        self.bytes.chunks_exact(Self::stride(self.inputs).max(1)).filter_map(|plane| match plane {
             [a, b, shares @ ..] => Some((usize::from(u16::from_le_bytes([*a, *b])), shares)),
             _ => None,
         })

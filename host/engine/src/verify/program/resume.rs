@@ -29,9 +29,10 @@ impl Worker<'_, '_> {
             return Some((None, Plan::Inputs(open)));
         };
         // What precedes the refinement of bounds is short; without them the rest may be long.
+        let open = left.tips.iter().any(|tip| tip.leaf.is_none());
         let refines =
             !refine::passes(shared.problem.parts.program).is_empty() && !self.splits_inputs(&domain);
-        if refines && !is_refined(&lemma, desk) {
+        if open && refines && !is_refined(&lemma, desk) {
             return None;
         }
         if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
