@@ -1,7 +1,8 @@
 //! One leaf of a proof: intervals of all neurons by interval steps and CROWN rows, then the claimed rows.
 
+use super::backward::{Hints, Known, Lanes, NO_HINTS, backward, through};
 use super::intervals::{Target, layer_intervals};
-use super::{Claim, Factors, Kernel, Lines, Problem, Rejection, Split, TINY, planes, up, weights};
+use super::{Claim, Factors, Kernel, Problem, Rejection, Split, weights};
 use crate::layer::{Affine, Layer, Network};
 
 /// Memory of the checker, lent by the caller.
@@ -30,24 +31,6 @@ struct Parts<'m> {
     rows: Lanes<'m>,
 }
 
-/// A block of rows under way.
-struct Lanes<'m> {
-    a: &'m mut [f64],
-    next: &'m mut [f64],
-    /// Coefficients on the inputs by planes, `[inputs, lanes]`.
-    flat: &'m mut [f64],
-    value: &'m mut [f64],
-    deduct: &'m mut [f64],
-    alpha: &'m mut [f64],
-    index: &'m mut [u32],
-    /// Rows of the block: that of neuron (or input) `index[k]` is the `k`-th.
-    held: usize,
-    /// Lanes of this block.
-    count: usize,
-    /// Most lanes of a block.
-    most: usize,
-}
-
 fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<'m>, Rejection> {
     let (width, neurons, layers, lanes) =
         (network.width(), network.neurons(), network.layers().len(), memory.lanes);
@@ -72,37 +55,6 @@ fn parts<'m>(network: &Network<'_>, memory: &'m mut Memory<'_>) -> Result<Parts<
         rows: Lanes { a, next, flat, value, deduct, alpha, index, held: 0, count: lanes, most: lanes },
     })
 }
-
-/// Everything known of the layers below a row.
-#[derive(Clone, Copy)]
-struct Known<'k> {
-    layers: &'k [Layer<'k>],
-    region: (&'k [f64], &'k [f64]),
-    lower: &'k [f64],
-    upper: &'k [f64],
-    error: &'k [f64],
-    mass: &'k [f64],
-    factors: Factors,
-}
-
-impl Known<'_> {
-    /// Bounds of what the last layer gives before its ReLU, if it has one: `|y|` is no larger.
-    fn outputs(&self) -> Result<(&[f64], &[f64]), Rejection> {
-        let outputs = self.layers.last().map_or(0, Layer::outputs);
-        let first = self.lower.len().checked_sub(outputs).ok_or(Rejection::Shape)?;
-        let (lower, upper) = (self.lower.get(first..), self.upper.get(first..));
-        Ok((lower.ok_or(Rejection::Shape)?, upper.ok_or(Rejection::Shape)?))
-    }
-}
-
-/// What the claims add to a backward pass.
-#[derive(Clone, Copy)]
-struct Hints<'h> {
-    splits: &'h [Split],
-    claims: &'h [Claim<'h>],
-}
-
-const NO_HINTS: Hints<'static> = Hints { splits: &[], claims: &[] };
 
 /// Checks that each disjunct of `problem` is refuted, as its claim says, on the box `region` cut by `splits`.
 ///
@@ -218,15 +170,6 @@ fn check_shapes(
         }
     }
     Ok(())
-}
-
-impl Claim<'_> {
-    fn beta_at(&self, split: usize) -> f64 {
-        match self.beta.get(4 * split..4 * split + 4) {
-            Some(&[a, b, c, d]) => f64::from(f32::from_le_bytes([a, b, c, d])),
-            _ => 0.0,
-        }
-    }
 }
 
 /// Cuts the split neuron's interval at 0; true if nothing is left.
@@ -370,31 +313,6 @@ fn finish_block(height: usize, used: usize, rows: &mut Lanes<'_>) -> Result<(), 
     Ok(())
 }
 
-impl Lanes<'_> {
-    /// Begins a block of `used` rows; lanes come in multiples of `multiple`.
-    fn narrow(&mut self, used: usize, multiple: usize) {
-        let lanes = used.max(1).checked_next_multiple_of(multiple).unwrap_or(self.most);
-        self.count = if lanes < self.most { lanes } else { self.most };
-    }
-
-    /// Rows for all of `n` neurons or inputs, in order.
-    fn hold_all(&mut self, n: usize) -> Result<(), Rejection> {
-        for (k, slot) in self.index.get_mut(..n).ok_or(Rejection::Shape)?.iter_mut().enumerate() {
-            *slot = k as u32;
-        }
-        self.held = n;
-        Ok(())
-    }
-
-    /// `V − D`, rounded down.
-    fn bound(&self, lane: usize, factors: Factors) -> Result<f64, Rejection> {
-        let value = *self.value.get(lane).ok_or(Rejection::Shape)?;
-        let deduct = *self.deduct.get(lane).ok_or(Rejection::Shape)?;
-        let bound = (value - up(deduct * factors.inflate)).next_down();
-        if bound.is_finite() { Ok(bound) } else { Err(Rejection::NonFinite) }
-    }
-}
-
 /// The claimed row of each disjunct, in blocks of lanes.
 fn check_claims(
     problem: &Problem<'_>,
@@ -439,212 +357,4 @@ fn check_claims(
         }
     }
     Ok(())
-}
-
-/// Propagates the block of rows on the post-activations of the last of `known.layers` back to the inputs.
-fn backward(
-    kernel: &mut impl Kernel,
-    known: Known<'_>,
-    hints: Hints<'_>,
-    rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
-    let lanes = rows.count;
-    let mut end: usize = known.layers.iter().map(Layer::outputs).sum();
-    for (index, layer) in known.layers.iter().enumerate().rev() {
-        let start = end.checked_sub(layer.outputs()).ok_or(Rejection::Shape)?;
-        let flat = index == 0 && hints.claims.iter().any(|c| !c.planes.is_empty());
-        if flat {
-            take_planes(known, hints, layer, rows)?;
-        }
-        relax_layer(kernel, known, hints, (index, layer), start, rows)?;
-        through(kernel, (index, layer), flat, rows)?;
-        let mass = *known.mass.get(index).ok_or(Rejection::Shape)?;
-        for deduct in rows.deduct.iter_mut() {
-            *deduct += TINY * (1.0 + mass);
-        }
-        if flat {
-            let inputs = layer.inputs() * lanes;
-            rows.a.iter_mut().zip(rows.flat.iter()).take(inputs).for_each(|(a, more)| *a += more);
-        }
-        end = start;
-    }
-    let (lower, upper) = known.region;
-    let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
-    for (a, j) in rows.a.chunks_exact(lanes.max(1)).zip(held) {
-        let (Some(l), Some(u)) = (lower.get(*j as usize), upper.get(*j as usize)) else {
-            return Err(Rejection::Shape);
-        };
-        let mass = if l.abs() > u.abs() { l.abs() } else { u.abs() };
-        kernel.concretize(a, rows.value, rows.deduct, *l, *u, up(2.0 * known.factors.g * mass) + TINY);
-    }
-    Ok(())
-}
-
-/// Takes the rows held, on the pre-activations of a layer, to its inputs: to all of them if `all`.
-fn through(
-    kernel: &mut impl Kernel,
-    (index, layer): (usize, &Layer<'_>),
-    all: bool,
-    rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
-    let lanes = rows.count;
-    let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
-    let dense = match layer.affine() {
-        Affine::Dense(dense) => dense,
-        Affine::Scale(scale) => {
-            for (i, a) in held.iter().zip(rows.a.chunks_exact_mut(lanes.max(1))) {
-                let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
-                a.iter_mut().for_each(|a| *a *= s);
-            }
-            return if all { Err(Rejection::Claim) } else { Ok(()) };
-        }
-    };
-    if !all && kernel.has_few(index) {
-        let reached = kernel.transposed_few(index, held, rows.a, lanes, rows.next);
-        rows.held = reached.len();
-        let slots = rows.index.get_mut(..reached.len()).ok_or(Rejection::Shape)?;
-        slots.iter_mut().zip(reached).for_each(|(slot, j)| *slot = *j);
-    } else {
-        kernel.transposed(index, &dense, held, rows.a, lanes, rows.next);
-        rows.hold_all(layer.inputs())?;
-    }
-    core::mem::swap(&mut rows.a, &mut rows.next);
-    Ok(())
-}
-
-/// Takes what claims bound by planes out of the rows on the first layer's post-activations, into `flat`.
-fn take_planes(
-    known: Known<'_>,
-    hints: Hints<'_>,
-    layer: &Layer<'_>,
-    rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
-    let Affine::Dense(dense) = layer.affine() else { return Err(Rejection::Claim) };
-    let lanes = rows.count;
-    rows.flat.get_mut(..layer.inputs() * lanes).ok_or(Rejection::Shape)?.fill(0.0);
-    for (lane, claim) in hints.claims.iter().enumerate() {
-        for plane in claim.planes.iter() {
-            let neuron = plane.0;
-            let (Some(lower), Some(upper), Some(error)) =
-                (known.lower.get(neuron), known.upper.get(neuron), known.error.get(neuron))
-            else {
-                return Err(Rejection::Shape);
-            };
-            let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
-            let Some(place) = held.iter().position(|j| *j as usize == neuron) else { continue };
-            let a = rows.a.get_mut(place * lanes + lane).ok_or(Rejection::Shape)?;
-            // A stable neuron, and so a split one, is exact without.
-            if !(*lower < 0.0 && *upper > 0.0 && *a < 0.0) {
-                continue;
-            }
-            let flat = rows.flat.get_mut(lane..).ok_or(Rejection::Shape)?;
-            let constant = planes::add_plane(&dense, plane, known.region, *a, flat, lanes)?;
-            *rows.value.get_mut(lane).ok_or(Rejection::Shape)? += constant;
-            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? += -*a * error;
-            *a = 0.0;
-        }
-    }
-    Ok(())
-}
-
-/// Adds rows of zeros for split neurons of a layer that have none.
-fn hold_splits(hints: Hints<'_>, index: usize, rows: &mut Lanes<'_>) -> Result<(), Rejection> {
-    let lanes = rows.count;
-    for split in hints.splits.iter().filter(|s| usize::from(s.layer) == index) {
-        let held = rows.held;
-        if !rows.index.get(..held).ok_or(Rejection::Shape)?.contains(&split.neuron) {
-            rows.a.get_mut(held * lanes..(held + 1) * lanes).ok_or(Rejection::Shape)?.fill(0.0);
-            *rows.index.get_mut(held).ok_or(Rejection::Shape)? = split.neuron;
-            rows.held = held + 1;
-        }
-    }
-    Ok(())
-}
-
-/// Turns coefficients on a layer's post-activations into coefficients on its pre-activations, with their bias and error;
-/// holds only the rows of neurons that have any.
-fn relax_layer(
-    kernel: &mut impl Kernel,
-    known: Known<'_>,
-    hints: Hints<'_>,
-    (index, layer): (usize, &Layer<'_>),
-    start: usize,
-    rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
-    let lanes = rows.count;
-    let biases = match layer.affine() {
-        Affine::Dense(dense) => dense.bias(),
-        Affine::Scale(scale) => scale.shift(),
-    };
-    if rows.held < layer.outputs() {
-        hold_splits(hints, index, rows)?;
-    }
-    let mut kept = 0;
-    for place in 0..rows.held {
-        let neuron = *rows.index.get(place).ok_or(Rejection::Shape)? as usize;
-        let at = start + neuron;
-        let (Some(lower), Some(upper), Some(error), Some(bias)) =
-            (known.lower.get(at), known.upper.get(at), known.error.get(at), biases.get(neuron))
-        else {
-            return Err(Rejection::Shape);
-        };
-        let (lower, upper, error, bias) = (*lower, *upper, *error, f64::from(*bias));
-        let inactive = layer.relu() && upper <= 0.0;
-        let split = hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
-        // Coefficients that are all 0 add nothing; sparse layers have many such rows.
-        let from = rows.a.get(place * lanes..(place + 1) * lanes).ok_or(Rejection::Shape)?;
-        if !split && (inactive || from.iter().all(|a| *a == 0.0)) {
-            continue;
-        }
-        if kept != place {
-            // `kept < place`, so the rows do not overlap.
-            let (to, from) = rows.a.split_at_mut_checked(place * lanes).ok_or(Rejection::Shape)?;
-            let to = to.get_mut(kept * lanes..).ok_or(Rejection::Shape)?;
-            for (slot, a) in to.iter_mut().zip(from.iter()).take(lanes) {
-                *slot = *a;
-            }
-        }
-        *rows.index.get_mut(kept).ok_or(Rejection::Shape)? = neuron as u32;
-        let a = rows.a.get_mut(kept * lanes..(kept + 1) * lanes).ok_or(Rejection::Shape)?;
-        kept += 1;
-        if inactive {
-            a.fill(0.0);
-        }
-        if split {
-            add_beta(hints, index, neuron, a);
-        }
-        if !inactive && layer.relu() && lower < 0.0 {
-            let upper_slope = upper / (upper - lower);
-            let upper_slope = if upper_slope < 1.0 { upper_slope } else { 1.0 };
-            fill_alpha(hints, at, if upper > -lower { 1.0 } else { 0.0 }, rows.alpha);
-            let lines = Lines { lower, upper, upper_slope, error, bias };
-            kernel.unstable(a, rows.alpha, rows.value, rows.deduct, lines);
-        } else {
-            kernel.pass(a, rows.value, rows.deduct, bias, error);
-        }
-    }
-    rows.held = kept;
-    Ok(())
-}
-
-/// `a ← a − s·β` for every split of this neuron (a split neuron is never unstable: its interval is cut).
-fn add_beta(hints: Hints<'_>, layer: usize, neuron: usize, a: &mut [f64]) {
-    for (i, split) in hints.splits.iter().enumerate() {
-        if usize::from(split.layer) == layer && split.neuron as usize == neuron {
-            for (a, claim) in a.iter_mut().zip(hints.claims) {
-                let beta = claim.beta_at(i);
-                *a -= if split.active { beta } else { -beta };
-            }
-        }
-    }
-}
-
-/// The lower slope of each lane.
-fn fill_alpha(hints: Hints<'_>, neuron: usize, adaptive: f64, alpha: &mut [f64]) {
-    alpha.fill(adaptive);
-    for (slot, claim) in alpha.iter_mut().zip(hints.claims) {
-        if let Some(a) = claim.alpha.get(neuron) {
-            *slot = f64::from(*a) / 255.0;
-        }
-    }
 }

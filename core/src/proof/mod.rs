@@ -31,6 +31,7 @@
 //! Underflow: a proof has fewer than 2³² products per lane and layer, each off by at most 2⁻¹⁰⁷⁵; `TINY` `= 2⁻¹⁰⁰⁰` times
 //! (1 + mass of the layer's inputs) covers a layer's. Results are tested finite; NaN and infinity reject.
 
+mod backward;
 mod intervals;
 mod kernel;
 mod leaf;

@@ -90,15 +90,17 @@ mod leaves;
 mod lines;
 mod planes;
 mod rows;
+mod team;
 mod tree;
 
 pub use checker::{Bounds, Checker, Memory};
-pub use derive::{Adaptive, Alone, IntervalsOnly, Slopes, Start, Team};
+pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
 pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, forward_lanes, lanes};
 pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;
 pub use leaves::Leaf;
 pub use lines::slope_range;
+pub use team::{Alone, Team};
 pub use tree::{Frame, LeafBytes, Lemma, TreeMemory, Visitor, walk};
 
 use super::Meaning;

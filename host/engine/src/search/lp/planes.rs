@@ -6,8 +6,7 @@
 //! `y ≤ g·x + h`, `gⱼ = θⱼwⱼ`, with `θ` 0 for inputs before the sum passes 0, 1 after, and between them at the input where it does. One
 //! sort separates a neuron; the optimum's multipliers average the planes of a neuron to one, which the proof states.
 //!
-//! On safenlp's `ruarobot` set the bound at the root rises from −5.5 to −1.7 (`hyperrectangle_2537`), and 187 domains decide what
-//! was open after 145,000.
+//! On safenlp's `hyperrectangle_2537` 134 domains decide what was open after 145,000.
 //!
 //! Source: Anderson et al. 2020 (Mathematical Programming 183), Tjandraatmadja et al. 2020 (arXiv:2006.14076), proposition 1 and
 //! section 4.
