@@ -1,4 +1,5 @@
-//! Planes above neurons of the first layer and weighted rows: what they prove holds at every corner, where concave functions are least.
+//! Planes above neurons of the first layer and weighted rows: what they prove holds at every corner, where concave functions are
+//! least and the others are not below their least.
 
 use certus_core::infer::{forward, forward_scratch_len};
 use certus_core::proof::{
@@ -10,18 +11,19 @@ use proptest::prelude::*;
 const INPUTS: usize = 4;
 const NEURONS: usize = 5;
 
-/// `y = −Σ relu(Wx + b)`: concave, so least at a corner.
+/// `y = last·relu(Wx + b)`: concave, and so least at a corner, where all of `last` is −1.
 struct Net {
     weights: Vec<f32>,
     bias: Vec<f32>,
+    last: [f32; NEURONS],
 }
 
 impl Net {
     fn with<R>(&self, body: impl FnOnce(Network<'_>) -> R) -> R {
-        let (last, none) = ([-1.0f32; NEURONS], [0.0f32]);
+        let none = [0.0f32];
         let layers = [
             Layer::dense(Dense::new(NEURONS, INPUTS, &self.weights, &self.bias).unwrap(), true),
-            Layer::dense(Dense::new(1, NEURONS, &last, &none).unwrap(), false),
+            Layer::dense(Dense::new(1, NEURONS, &self.last, &none).unwrap(), false),
         ];
         body(Network::new(&layers).unwrap())
     }
@@ -63,7 +65,7 @@ impl Net {
                 let row = &self.weights[i * INPUTS..][..INPUTS];
                 f64::from(self.bias[i]) + row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>()
             };
-            let real = -(0..NEURONS).map(|i| z(i).max(0.0)).sum::<f64>();
+            let real = (0..NEURONS).map(|i| f64::from(self.last[i]) * z(i).max(0.0)).sum::<f64>();
             let device = self.with(|network| {
                 let x: Vec<f32> = x.iter().map(|x| *x as f32).collect();
                 let (mut scratch, mut y) = (vec![0.0; forward_scratch_len(&network)], [0.0f32]);
@@ -94,8 +96,10 @@ proptest! {
         bias in prop::collection::vec(short(-64..64), NEURONS),
         ends in prop::collection::vec((short(-128..128), short(0..128)), INPUTS),
         shares in prop::collection::vec(prop::collection::vec(prop_oneof![Just(0u8), Just(255), any::<u8>()], INPUTS), NEURONS),
+        signs in prop_oneof![Just(0u8), any::<u8>()],
     ) {
-        let net = Net { weights, bias };
+        let last = std::array::from_fn(|i| if signs >> i & 1 == 1 { 1.0 } else { -1.0 });
+        let net = Net { weights, bias, last };
         let lower: Vec<f64> = ends.iter().map(|(l, _)| f64::from(*l)).collect();
         let upper: Vec<f64> = ends.iter().map(|(l, w)| f64::from(l + w)).collect();
         let region = (lower.as_slice(), upper.as_slice());
@@ -113,7 +117,8 @@ proptest! {
 /// which is attained.
 #[test]
 fn planes_prove_what_chords_do_not() {
-    let mut net = Net { weights: vec![0.0; INPUTS * NEURONS], bias: vec![-1.0; NEURONS] };
+    let mut net =
+        Net { weights: vec![0.0; INPUTS * NEURONS], bias: vec![-1.0; NEURONS], last: [-1.0; NEURONS] };
     net.weights[..INPUTS].fill(1.0);
     net.weights[INPUTS..2 * INPUTS].copy_from_slice(&[1.0, 1.0, -1.0, -1.0]);
     net.bias[1] = 1.0;
@@ -127,7 +132,7 @@ fn planes_prove_what_chords_do_not() {
 
 #[test]
 fn planes_out_of_range_are_refused() {
-    let net = Net { weights: vec![0.5; INPUTS * NEURONS], bias: vec![-1.0; NEURONS] };
+    let net = Net { weights: vec![0.5; INPUTS * NEURONS], bias: vec![-1.0; NEURONS], last: [-1.0; NEURONS] };
     let region: (&[f64], &[f64]) = (&[-1.0; INPUTS], &[1.0; INPUTS]);
     let with = |bytes: &[u8]| net.accepts(region, bytes, -99.0, Meaning::Real);
     let plane = |neuron: u16| [neuron.to_le_bytes().as_slice(), &[200; INPUTS]].concat();
@@ -145,7 +150,7 @@ fn weighted_rows_prove_what_they_exclude_together_and_no_more() {
     let (weights, bias) = ([1.0f32, -1.0], [0.0f32; 2]);
     let layers = [Layer::dense(Dense::new(2, 1, &weights, &bias).unwrap(), false)];
     let network = Network::new(&layers).unwrap();
-    let check = |rhs: [f64; 2], weights: &[f32], meaning| {
+    let check_on = |region: (f64, f64), rhs: [f64; 2], weights: &[f32], meaning| {
         let rows =
             [Row { coefficients: &[1.0, 0.0], rhs: rhs[0] }, Row { coefficients: &[0.0, 1.0], rhs: rhs[1] }];
         let problem = Problem { network, disjuncts: &[&rows], meaning };
@@ -153,8 +158,9 @@ fn weighted_rows_prove_what_they_exclude_together_and_no_more() {
         let claims = [Claim { weights: &bytes, ..Claim::default() }];
         let (mut floats, mut index) = (vec![0.0; memory_len(&network, 2)], vec![0; network.width()]);
         let mut memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
-        check_leaf(&problem, &mut Plain, (&[-1.0], &[1.0]), &[], &claims, &mut memory)
+        check_leaf(&problem, &mut Plain, (&[region.0], &[region.1]), &[], &claims, &mut memory)
     };
+    let check = |rhs, weights: &[f32], meaning| check_on((-1.0, 1.0), rhs, weights, meaning);
     let refused = Err(Rejection::NotProved { disjunct: 0 });
     for meaning in [Meaning::Real, Meaning::RealAndF32] {
         assert_eq!(check([-0.1, -0.1], &[1.0, 1.0], meaning), Ok(()));
@@ -168,4 +174,18 @@ fn weighted_rows_prove_what_they_exclude_together_and_no_more() {
         }
         assert_eq!(check([-0.1, -0.1], &[1.0], meaning), Err(Rejection::Claim));
     }
+    let quarters = || (-6..=6).map(|k| f64::from(k) / 4.0);
+    let (mut possible, mut proved) = (0, 0);
+    for (lower, r, s) in
+        quarters().flat_map(|l| quarters().flat_map(move |r| quarters().map(move |s| (l, r, s))))
+    {
+        // Some x of [lower, lower + 1] has x ≤ r and −x ≤ s.
+        let satisfied = lower.max(-s) <= r.min(lower + 1.0);
+        for weights in [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [0.5, 1.0], [3.0, 2.0]] {
+            let refuted = check_on((lower, lower + 1.0), [r, s], &weights, Meaning::Real).is_ok();
+            assert!(!(refuted && satisfied), "[{lower}, {lower} + 1], x ≤ {r}, −x ≤ {s}, {weights:?}");
+            (possible, proved) = (possible + usize::from(satisfied), proved + usize::from(refuted));
+        }
+    }
+    assert!(possible > 1000 && proved > 1000, "{possible} {proved}");
 }
