@@ -1,12 +1,15 @@
 //! Planes above neurons of the first layer and weighted rows: what they prove holds at every corner, where concave functions are
 //! least and the others are not below their least.
 
+mod support;
+
 use certus_core::infer::{forward, forward_scratch_len};
 use certus_core::proof::{
     Claim, Meaning, Memory, Plain, Planes, Problem, Rejection, Row, check_leaf, memory_len,
 };
 use certus_core::{Dense, Layer, Network};
 use proptest::prelude::*;
+use support::Random;
 
 const INPUTS: usize = 4;
 const NEURONS: usize = 5;
@@ -130,6 +133,29 @@ fn planes_prove_what_chords_do_not() {
     assert!(near(net.least(region).0, -4.0));
 }
 
+/// Neurons that are 0 but for rounding at the one point of the box: there the device's error shows.
+#[test]
+fn planes_allow_for_what_the_device_rounds() {
+    let (mut below, mut random) = (0, Random::new(4));
+    for _ in 0..500 {
+        let x: Vec<f64> = (0..INPUTS).map(|_| f64::from(random.unit() as f32)).collect();
+        let weights: Vec<f32> = (0..INPUTS * NEURONS).map(|_| random.unit() as f32).collect();
+        let dot = |i: usize| {
+            weights[i * INPUTS..][..INPUTS].iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>()
+        };
+        let bias = (0..NEURONS).map(|i| -dot(i) as f32).collect();
+        let shares: Vec<Vec<u8>> =
+            (0..NEURONS).map(|_| (0..INPUTS).map(|_| random.below(256) as u8).collect()).collect();
+        let net = Net { weights: weights.clone(), bias, last: [-1.0; NEURONS] };
+        let region: (&[f64], &[f64]) = (&x, &x);
+        let (real, device) = net.least(region);
+        let proved = net.proved(region, &planes(&shares), Meaning::RealAndF32);
+        assert!(proved <= device, "{proved} is proved of {device}");
+        below += usize::from(device < real);
+    }
+    assert!(below > 100, "{below}");
+}
+
 #[test]
 fn planes_out_of_range_are_refused() {
     let net = Net { weights: vec![0.5; INPUTS * NEURONS], bias: vec![-1.0; NEURONS], last: [-1.0; NEURONS] };
@@ -188,4 +214,31 @@ fn weighted_rows_prove_what_they_exclude_together_and_no_more() {
         }
     }
     assert!(possible > 1000 && proved > 1000, "{possible} {proved}");
+}
+
+/// At `y = (1, −1)` all rows hold with equality, but sums in `f64` lose the terms of 2⁻⁵⁵ on one side only.
+#[test]
+fn weighted_rows_allow_for_what_their_sums_round() {
+    let (weights, bias) = ([1.0f32, 0.0, 0.0, 1.0], [0.0f32; 2]);
+    let layers = [Layer::dense(Dense::new(2, 2, &weights, &bias).unwrap(), false)];
+    let network = Network::new(&layers).unwrap();
+    let small = 2f64.powi(-55);
+    // Of the coefficients; of the right-hand side.
+    for (first, rest) in
+        [(([1.0, 1.0], 0.0), ([-small, 0.0], -small)), (([-1.0, 0.0], -1.0), ([0.0, -small], small))]
+    {
+        let mut rows = vec![Row { coefficients: &first.0, rhs: first.1 }];
+        rows.resize(4096, Row { coefficients: &rest.0, rhs: rest.1 });
+        for row in &rows {
+            assert_eq!(row.coefficients[0] - row.coefficients[1], row.rhs, "y violates no row");
+        }
+        let problem = Problem { network, disjuncts: &[&rows], meaning: Meaning::Real };
+        let bytes = 1f32.to_le_bytes().repeat(rows.len());
+        let claims = [Claim { weights: &bytes, ..Claim::default() }];
+        let (mut floats, mut index) = (vec![0.0; memory_len(&network, 2)], vec![0; network.width()]);
+        let mut memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
+        let verdict =
+            check_leaf(&problem, &mut Plain, (&[1.0, -1.0], &[1.0, -1.0]), &[], &claims, &mut memory);
+        assert_eq!(verdict, Err(Rejection::NotProved { disjunct: 0 }));
+    }
 }
