@@ -4,11 +4,9 @@
 mod support;
 
 use certus_core::program::{Function, Slot};
-use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Layout, Lemma, Memory, Plain, Problem, Row, Slopes,
-};
+use certus_core::proof::program::{Adaptive, Bounds, Checker, Layout, Lemma, Plain, Problem, Row, Slopes};
 use certus_core::proof::{Meaning, Rejection};
-use support::{Owned, OwnedConstants, OwnedMap, OwnedStep, Random, exact};
+use support::{Owned, OwnedConstants, OwnedMap, OwnedStep, Random, Room, exact};
 
 /// A split on a path: slot, element, point, side.
 type Side = (u32, u32, f32, u8);
@@ -72,10 +70,8 @@ fn derive(
     let problem = Problem { program, disjuncts: &[&rows], meaning: Meaning::Real };
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
-    let (mut floats, mut index) =
-        (vec![f64::NAN; layout.memory_len(lanes)], vec![5; layout.index_len(lanes)]);
-    let memory = Memory { floats: &mut floats, index: &mut index, lanes };
-    let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
+    let mut room = Room::new(&layout, lanes);
+    let mut checker = Checker::new(&problem, &layout, Plain, room.memory())?;
     let mut memory = vec![f64::NAN; layout.bounds_len()];
     let mut bounds = Bounds::new(&layout, &mut memory);
     fn of<S: Slopes>(

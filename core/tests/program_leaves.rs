@@ -4,13 +4,12 @@ mod support;
 
 use certus_core::program::{Function, Slot};
 use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Claim, Frame, Layout, Leaf, Memory, Outcome, Plain, Problem, Row, Split,
-    TreeMemory,
+    Adaptive, Bounds, Checker, Claim, Frame, Layout, Leaf, Outcome, Plain, Problem, Row, Split, TreeMemory,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 use num_rational::BigRational;
 use num_traits::Zero;
-use support::{Owned, OwnedMap, OwnedStep, Random, exact};
+use support::{Owned, Random, Room, exact, sum_of_absolutes};
 
 /// A leaf with what it borrows.
 struct Drawn {
@@ -85,10 +84,8 @@ fn leaves_in_lanes_prove_nothing_false_and_what_each_proves_alone() {
         let mut words = vec![0; Layout::words(&program)];
         let layout = Layout::new(&program, &mut words).unwrap();
         let lanes = 2 + random.below(6);
-        let (mut floats, mut index) =
-            (vec![f64::NAN; layout.memory_len(lanes)], vec![7; layout.index_len(lanes)]);
-        let memory = Memory { floats: &mut floats, index: &mut index, lanes };
-        let mut checker = Checker::new(&problem, &layout, Plain, memory).unwrap();
+        let mut room = Room::new(&layout, lanes);
+        let mut checker = Checker::new(&problem, &layout, Plain, room.memory()).unwrap();
         let centre = draw_row(&mut random, inputs);
         let lower: Vec<f64> = centre.iter().map(|c| c - 0.4).collect();
         let upper: Vec<f64> = centre.iter().map(|c| c + 0.4).collect();
@@ -152,20 +149,6 @@ fn leaves_in_lanes_prove_nothing_false_and_what_each_proves_alone() {
     assert!(compared > 20_000 && equal > 3_000 && empty > 300 && refuted > 100);
 }
 
-/// `|x₁| + |x₂|` from four ReLUs.
-fn sum_of_absolutes() -> Owned {
-    let split = vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
-    let dense = |rows, cols, weights| OwnedMap::Dense { count: 1, rows, cols, weights };
-    Owned {
-        sizes: vec![2, 4, 4, 1],
-        steps: vec![
-            OwnedStep::Affine { terms: vec![(0, dense(4, 2, split))], bias: None },
-            OwnedStep::Elementwise(1, Function::Relu),
-            OwnedStep::Affine { terms: vec![(2, dense(1, 4, vec![1.0; 4]))], bias: None },
-        ],
-    }
-}
-
 /// What the checker says of `bytes`: none of the rows `c·y ≤ rhs` is possible on `[−1, 2] × [−3, 1]`.
 fn check(rows: &[(f64, f64)], bytes: &[u8]) -> Result<Stats, Rejection> {
     let owned = sum_of_absolutes();
@@ -181,9 +164,8 @@ fn check(rows: &[(f64, f64)], bytes: &[u8]) -> Result<Stats, Rejection> {
     let problem = Problem { program, disjuncts: &disjuncts, meaning: Meaning::Real };
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
-    let (mut floats, mut index) = (vec![f64::NAN; layout.memory_len(4)], vec![9; layout.index_len(4)]);
-    let memory = Memory { floats: &mut floats, index: &mut index, lanes: 4 };
-    let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
+    let mut room = Room::new(&layout, 4);
+    let mut checker = Checker::new(&problem, &layout, Plain, room.memory())?;
     let mut memory = vec![f64::NAN; layout.bounds_len()];
     let tree = TreeMemory {
         frames: &mut [Frame::EMPTY; 16],

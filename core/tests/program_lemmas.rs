@@ -4,10 +4,10 @@ mod support;
 
 use certus_core::program::Function;
 use certus_core::proof::program::{
-    Bounds, Checker, Claim, Frame, Layout, Lemma, Memory, Plain, Problem, Row, Split, TreeMemory,
+    Bounds, Checker, Claim, Frame, Layout, Lemma, Plain, Problem, Row, Split, TreeMemory,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
-use support::{Owned, OwnedMap, OwnedStep};
+use support::{Owned, OwnedMap, OwnedStep, Room};
 
 const LEMMA: [u8; 4] = [20, 1, 0, 0];
 const LEAF: [u8; 4] = [19, 0, 0, 0];
@@ -42,9 +42,8 @@ fn check_all(
     let problem = Problem { program, disjuncts, meaning: Meaning::Real };
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
-    let (mut floats, mut index) = (vec![f64::NAN; layout.memory_len(2)], vec![9; layout.index_len(2)]);
-    let memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
-    let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
+    let mut room = Room::new(&layout, 2);
+    let mut checker = Checker::new(&problem, &layout, Plain, room.memory())?;
     let mut memory = vec![f64::NAN; layout.bounds_len()];
     let tree = TreeMemory {
         frames: &mut [Frame::EMPTY; 8],

@@ -5,12 +5,12 @@ mod support;
 
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Adaptive, Bounds, Checker, Claim, Layout, Memory, Outcome, Plain, Problem, Row, Slopes, Split, Start,
+    Adaptive, Bounds, Checker, Claim, Layout, Outcome, Plain, Problem, Row, Slopes, Split, Start,
 };
 use certus_core::proof::{Meaning, Rejection};
 use num_rational::BigRational;
 use num_traits::Zero;
-use support::{Owned, Random, exact};
+use support::{Owned, Random, Room, exact};
 
 /// Random slopes for every row that starts, some rows skipped.
 struct RandomSlopes(Vec<u8>);
@@ -111,10 +111,8 @@ fn check(seed: u64, epsilon: f64, seen: &mut Seen) -> Result<(), Rejection> {
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
     let lanes = 2 + random.below(5);
-    let mut floats = vec![f64::NAN; layout.memory_len(lanes)];
-    let mut index = vec![7; layout.index_len(lanes)];
-    let memory = Memory { floats: &mut floats, index: &mut index, lanes };
-    let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
+    let mut room = Room::new(&layout, lanes);
+    let mut checker = Checker::new(&problem, &layout, Plain, room.memory())?;
     let region: (&[f64], &[f64]) = (&case.lower, &case.upper);
     let (mut root, mut inner) = (vec![f64::NAN; layout.bounds_len()], vec![f64::NAN; layout.bounds_len()]);
     let (mut root, mut inner) = (Bounds::new(&layout, &mut root), Bounds::new(&layout, &mut inner));
@@ -224,10 +222,8 @@ fn curved_functions_stay_inside_their_bounds() {
         let mut words = vec![0; Layout::words(&program)];
         let layout = Layout::new(&program, &mut words).unwrap();
         let lanes = 5;
-        let (mut floats, mut index) =
-            (vec![f64::NAN; layout.memory_len(lanes)], vec![7; layout.index_len(lanes)]);
-        let memory = Memory { floats: &mut floats, index: &mut index, lanes };
-        let mut checker = Checker::new(&problem, &layout, Plain, memory).unwrap();
+        let mut room = Room::new(&layout, lanes);
+        let mut checker = Checker::new(&problem, &layout, Plain, room.memory()).unwrap();
         let epsilon = [1e-6, 0.05, 0.5][random.below(3)];
         // Away from 0, so that logarithms and reciprocals are often defined.
         let centre: Vec<f64> = (0..program.inputs()).map(|_| 1.5 + random.unit()).collect();

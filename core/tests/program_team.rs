@@ -3,12 +3,12 @@
 mod support;
 
 use certus_core::program::Slot;
-use certus_core::proof::program::{Adaptive, Bounds, Checker, Layout, Memory, Plain, Problem, Row, Team};
+use certus_core::proof::program::{Adaptive, Bounds, Checker, Layout, Plain, Problem, Row, Team};
 use certus_core::proof::{Meaning, Rejection};
 use num_rational::BigRational;
 use std::sync::Barrier;
 use std::sync::Mutex;
-use support::{Owned, Random, exact};
+use support::{Owned, Random, Room, exact};
 
 /// Takes each block whose number is its own modulo the members; exchanges at a barrier.
 struct Half<'h> {
@@ -62,10 +62,8 @@ fn two_checkers_derive_what_one_does_and_nothing_false() {
         let (barrier, met) = (Barrier::new(2), Mutex::default());
         let derive = |id: Option<usize>| {
             // Few lanes, so that there are many blocks.
-            let (mut floats, mut index) =
-                (vec![f64::NAN; layout.memory_len(2)], vec![7; layout.index_len(2)]);
-            let memory = Memory { floats: &mut floats, index: &mut index, lanes: 2 };
-            let mut checker = Checker::new(&problem, &layout, Plain, memory).unwrap();
+            let mut room = Room::new(&layout, 2);
+            let mut checker = Checker::new(&problem, &layout, Plain, room.memory()).unwrap();
             let mut memory = vec![f64::NAN; layout.bounds_len()];
             let mut bounds = Bounds::new(&layout, &mut memory);
             let region: (&[f64], &[f64]) = (&lower, &upper);

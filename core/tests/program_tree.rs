@@ -3,15 +3,15 @@
 
 mod support;
 
-use certus_core::program::{Function, Slot};
+use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Bounds, Checker, Claim, Frame, Layout, LeafBytes, Lemma, Memory, Plain, Problem, Row, Split, TreeMemory,
-    Visitor, walk,
+    Bounds, Checker, Claim, Frame, Layout, LeafBytes, Lemma, Plain, Problem, Row, Split, TreeMemory, Visitor,
+    walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 use num_rational::BigRational;
 use num_traits::Zero;
-use support::{Owned, OwnedMap, OwnedStep, Random, exact};
+use support::{Owned, Random, Room, exact, sum_of_absolutes};
 
 /// A lemma with rows for everything.
 const LEMMA: [u8; 4] = [20, 1, 0, 0];
@@ -50,10 +50,8 @@ fn check(
     let mut words = vec![0; Layout::words(&program)];
     let layout = Layout::new(&program, &mut words)?;
     let lanes = 4;
-    let (mut floats, mut index) =
-        (vec![f64::NAN; layout.memory_len(lanes)], vec![9; layout.index_len(lanes)]);
-    let memory = Memory { floats: &mut floats, index: &mut index, lanes };
-    let mut checker = Checker::new(&problem, &layout, Plain, memory)?;
+    let mut room = Room::new(&layout, lanes);
+    let mut checker = Checker::new(&problem, &layout, Plain, room.memory())?;
     let mut memories: Vec<Vec<f64>> = (0..3).map(|_| vec![f64::NAN; layout.bounds_len()]).collect();
     let mut levels: Vec<Bounds<'_>> = memories.iter_mut().map(|m| Bounds::new(&layout, m)).collect();
     let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
@@ -67,20 +65,6 @@ fn check(
     let stats = checker.check_tree(bytes, (&mut lower, &mut upper), tree)?;
     assert_eq!((&lower[..], &upper[..]), region, "the box is restored");
     Ok(stats)
-}
-
-/// `|x₁| + |x₂|` from four ReLUs: one leaf only proves a loose bound, splits all of it.
-fn sum_of_absolutes() -> Owned {
-    let split = vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
-    let dense = |rows, cols, weights| OwnedMap::Dense { count: 1, rows, cols, weights };
-    Owned {
-        sizes: vec![2, 4, 4, 1],
-        steps: vec![
-            OwnedStep::Affine { terms: vec![(0, dense(4, 2, split))], bias: None },
-            OwnedStep::Elementwise(1, Function::Relu),
-            OwnedStep::Affine { terms: vec![(2, dense(1, 4, vec![1.0; 4]))], bias: None },
-        ],
-    }
 }
 
 /// All sign patterns of the elements of slot 1; each leaf with multiplier 1 for what is kept above 0.

@@ -5,6 +5,7 @@
 use certus_core::program::{
     Constants, Conv, Function, Groups, Map, Operation, Program, Slot, Sparse, Step, Term, Terms, ZERO,
 };
+use certus_core::proof::program::{Layout, Memory};
 use num_bigint::BigInt;
 use num_rational::BigRational;
 use num_traits::{One, Signed, Zero};
@@ -562,6 +563,40 @@ pub fn at_least(x: &BigRational) -> f64 {
     use num_traits::ToPrimitive;
     let near = x.to_f64().expect("finite");
     if exact(near) < *x { near.next_up() } else { near }
+}
+
+/// What a checker of programs works in, full of numbers that nothing may read before they are written.
+pub struct Room {
+    floats: Vec<f64>,
+    index: Vec<u32>,
+    lanes: usize,
+}
+
+impl Room {
+    pub fn new(layout: &Layout<'_>, lanes: usize) -> Self {
+        Self {
+            floats: vec![f64::NAN; layout.memory_len(lanes)],
+            index: vec![7; layout.index_len(lanes)],
+            lanes,
+        }
+    }
+    pub fn memory(&mut self) -> Memory<'_> {
+        Memory { floats: &mut self.floats, index: &mut self.index, lanes: self.lanes }
+    }
+}
+
+/// `|x₁| + |x₂|`, each of two neurons: bounds from lines are loose where `x₁` or `x₂` may have both signs.
+pub fn sum_of_absolutes() -> Owned {
+    let split = vec![1.0, 0.0, -1.0, 0.0, 0.0, 1.0, 0.0, -1.0];
+    let dense = |rows, cols, weights| OwnedMap::Dense { count: 1, rows, cols, weights };
+    Owned {
+        sizes: vec![2, 4, 4, 1],
+        steps: vec![
+            OwnedStep::Affine { terms: vec![(0, dense(4, 2, split))], bias: None },
+            OwnedStep::Elementwise(1, Function::Relu),
+            OwnedStep::Affine { terms: vec![(2, dense(1, 4, vec![1.0; 4]))], bias: None },
+        ],
+    }
 }
 
 /// `n` as a rational.
