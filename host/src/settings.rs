@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use certus_engine::file::{self, FileError};
+use certus_engine::search::lp::{Solver, highs};
 use certus_engine::verify::Settings;
 use certus_engine::verify::settings::{FIELDS, Field, Kind};
 use toml::Spanned;
@@ -46,6 +47,14 @@ pub enum SettingsError {
         /// The nearest key, or where they are listed.
         help: String,
     },
+    /// A solver that is not there.
+    #[error("{path}: `lp_solver` is \"highs\", but there is none: {problem}")]
+    NoSolver {
+        /// The file.
+        path: String,
+        /// Why there is none.
+        problem: String,
+    },
     /// A value of another type or outside its range.
     #[error("{path}:{line}: `{key}` is {found}; it takes {range}")]
     Value {
@@ -70,7 +79,13 @@ pub fn read(path: &Path) -> Result<Settings, SettingsError> {
     let name = path.display().to_string();
     let bytes = file::read(path, LIMIT_BYTES)?;
     let text = String::from_utf8(bytes).map_err(|_| SettingsError::Text { path: name.clone() })?;
-    parse(&name, &text)
+    let settings = parse(&name, &text)?;
+    match highs::missing() {
+        Some(problem) if settings.lp_solver == Solver::Highs => {
+            Err(SettingsError::NoSolver { path: name, problem })
+        }
+        _ => Ok(settings),
+    }
 }
 
 /// As [`read`], from `text`; `path` names it in messages.

@@ -33,3 +33,17 @@ fn a_file_is_read_and_its_mistakes_are_named() {
         assert_eq!(said, expected, "{command:?}");
     }
 }
+
+#[test]
+fn a_solver_that_is_not_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("s.toml"), "lp_solver = \"highs\"\n").unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_certus"));
+    let command = command.args(["verify", "n.onnx", "p.vnnlib", "--config", "s.toml"]);
+    let run = command.current_dir(folder.path()).env("CERTUS_HIGHS", "nowhere/libhighs.so").output().unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert_eq!(run.status.code(), Some(2), "{said}");
+    for part in ["s.toml: `lp_solver`", "nowhere/libhighs.so", "CERTUS_HIGHS"] {
+        assert!(said.contains(part), "`{part}` is not in {said}");
+    }
+}

@@ -140,15 +140,16 @@ impl Highs {
                 ["libhighs.so", "libhighs.so.1", "libhighs.dylib", "highs.dll"].map(PathBuf::from).to_vec()
             }
         };
-        let mut error = HighsError::Load("no name to try".into());
+        let mut error = None;
         for name in names {
             // SAFETY: running the initialisers of a library that the user installed or named is what loading means.
             match unsafe { Library::new(&name) } {
                 Ok(library) => return Self::of(library),
-                Err(e) => error = HighsError::Load(e.to_string().lines().next().unwrap_or_default().into()),
+                // The first name is the usual one.
+                Err(e) => error = error.or_else(|| e.to_string().lines().next().map(String::from)),
             }
         }
-        Err(error)
+        Err(HighsError::Load(error.unwrap_or_default()))
     }
 
     fn of(library: Library) -> Result<Self, HighsError> {

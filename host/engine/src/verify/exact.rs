@@ -46,14 +46,14 @@ pub(super) fn decide(
     problem: &CaseProblem<'_>,
     domain: &Domain,
     intervals: &[Interval],
-    deadline: Option<Instant>,
+    (solver, deadline): (Solver, Option<Instant>),
 ) -> Option<Decided> {
     let chain = view(problem, domain, intervals);
     if chain.size() > LARGEST {
         return None;
     }
     let (relaxation, outputs) = chain.relax().ok()?;
-    let decision = decide_leaf(&relaxation, &rows(problem, &outputs), Solver::Own, deadline);
+    let decision = decide_leaf(&relaxation, &rows(problem, &outputs), solver, deadline);
     let proved = decision.is_proved();
     let claims = decision.refuted.iter().flatten().map(|r| claim(problem, intervals, &relaxation, r));
     Some(Decided {

@@ -26,6 +26,7 @@ use attack::{DenseLayers, DensePoints, Goal, Points};
 use crate::bounds::crown::Scratch;
 use crate::chain::Chain;
 use crate::property::{Evaluate, Property, Witness, check_witness};
+use crate::search::lp::Solver;
 use crate::search::{Budget, Progress};
 use certus_core::proof::Meaning;
 use shared::{Domain, Shared, Tools};
@@ -54,6 +55,8 @@ pub struct Settings {
     /// Most memory of open domains, bytes; 0 (default) is a quarter of the machine's. Above it they give up slopes and
     /// bounds that are found again, and the search goes on depth first.
     pub memory: usize,
+    /// Who solves linear programs of domains. Default [`Solver::Own`].
+    pub lp_solver: Solver,
 }
 
 impl Default for Settings {
@@ -66,6 +69,7 @@ impl Default for Settings {
             branching: Branching::Automatic,
             attack: true,
             memory: 0,
+            lp_solver: Solver::Own,
         }
     }
 }

@@ -82,7 +82,14 @@ impl Bounded {
     /// What LPs say of a domain, if they are not too large.
     fn by_lp(&self, shared: &Shared<'_>) -> Option<Decided> {
         let deadline = Some(shared.budget.deadline());
-        let decide = || exact::decide(shared.problem, &self.domain, &self.bounds.layers, deadline);
+        let decide = || {
+            exact::decide(
+                shared.problem,
+                &self.domain,
+                &self.bounds.layers,
+                (shared.settings.lp_solver, deadline),
+            )
+        };
         self.possible.then(decide).flatten()
     }
 }

@@ -3,6 +3,7 @@
 //! A new field of [`Settings`] is one more line of [`FIELDS`]; a test refuses a field that is in neither table.
 
 use super::{Branching, Settings};
+use crate::search::lp::Solver;
 use std::time::Duration;
 
 /// Fields of [`Settings`] that no file sets: what the question itself says.
@@ -64,6 +65,7 @@ pub enum Kind {
     },
 }
 
+const SOLVERS: [Solver; 2] = [Solver::Own, Solver::Highs];
 const BRANCHINGS: [Branching; 3] = [Branching::Automatic, Branching::Inputs, Branching::Neurons];
 
 /// Every setting that a file may hold.
@@ -81,6 +83,8 @@ pub const FIELDS: &[Field] = &[
         kind: Kind::Switch { get: |s| s.attack, set: |s, on| s.attack = on } },
     Field { field: "memory", key: "memory_mib", meaning: "Most memory of open domains, MiB; 0 takes a quarter of the machine's.",
         kind: Kind::Integer { least: 0, most: 1 << 20, get: |s| (s.memory >> 20) as i64, set: |s, n| s.memory = (n as usize) << 20 } },
+    Field { field: "lp_solver", key: "lp_solver", meaning: "Who solves linear programs: the own simplex, or HiGHS from its shared library.",
+        kind: Kind::Word { words: &["own", "highs"], get: |s| SOLVERS.iter().position(|b| *b == s.lp_solver).unwrap_or(0), set: |s, i| s.lp_solver = SOLVERS[i] } },
 ];
 
 impl Kind {

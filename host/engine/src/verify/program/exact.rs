@@ -11,7 +11,7 @@ use crate::program::Function::{Abs, LeakyRelu, Relu};
 use crate::program::Operation;
 use crate::search::lp::chain::row;
 use crate::search::lp::program::ProgramDomain;
-use crate::search::lp::{Refuted, Relaxation, Solver, decide_leaf};
+use crate::search::lp::{Refuted, Relaxation, decide_leaf};
 
 /// Most undecided operands of functions for which a domain gets an LP.
 const FEW: usize = 16;
@@ -40,7 +40,12 @@ impl Worker<'_, '_> {
             disjunct.rows.iter().map(|r| row(&outputs, &r.coefficients, r.rhs_upper)).collect()
         };
         let disjuncts: Vec<Vec<_>> = open.iter().map(rows).collect();
-        let decision = decide_leaf(&relaxation, &disjuncts, Solver::Own, Some(self.shared.budget.deadline()));
+        let decision = decide_leaf(
+            &relaxation,
+            &disjuncts,
+            self.shared.settings.lp_solver,
+            Some(self.shared.budget.deadline()),
+        );
         for (d, refuted) in open.iter().zip(&decision.refuted) {
             if let Some(refuted) = refuted {
                 domain.hints[*d].claim = Some(self.claim(&relaxation, intervals, refuted));
