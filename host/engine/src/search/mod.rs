@@ -6,10 +6,12 @@ pub mod lp;
 pub mod memory;
 pub mod pool;
 pub mod recorder;
+pub mod stall;
 pub mod tree;
 
 pub use budget::{Budget, Progress, Silent, Snapshot};
 pub use bytes::Bytes;
 pub use pool::{Pool, Waiting};
 pub use recorder::Recorder;
+pub use stall::Patience;
 pub use tree::{Leaf, Tree};

@@ -19,18 +19,20 @@ mod resume;
 mod root;
 mod shared;
 mod shorten;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod values;
 mod worker;
 
 use std::sync::atomic::AtomicBool;
 
-use super::{CaseProof, Reason, Report, Settings, Stats, Verdict, attack_first, worker_threads};
+use super::{Branching, CaseProof, Reason, Report, Settings, Stats, Verdict, attack_first, worker_threads};
 use crate::bounds::program::{Points, Prepared};
 use crate::device::ProgramKernel;
 use crate::program::Program;
 use crate::property::{Evaluate, Property};
-use crate::search::{Budget, Progress};
+use crate::search::{Budget, Patience, Progress};
 use attack::Attacker;
 use certus_core::proof::{Meaning, Rejection};
 use certus_kernels::LANE_MULTIPLE;
@@ -96,7 +98,7 @@ fn decide_all(
     Verdict::Holds(proofs)
 }
 
-/// Decides a case: its proof, or another verdict.
+/// Decides a case: its proof, or another verdict. Where halving boxes stalls, computed values are split instead.
 fn decide(
     problem: &CaseProblem<'_>,
     settings: &Settings,
@@ -104,15 +106,33 @@ fn decide(
     progress: &dyn Progress,
     stats: &mut Stats,
 ) -> Result<Vec<u8>, Verdict> {
+    let boxes = Shared::new(problem, settings, budget, progress);
+    if let Some(decided) = search(boxes, stats, Notes::GoOn) {
+        return decided;
+    }
+    let settings = Settings { branching: Branching::Neurons, ..settings.clone() };
+    let values = Shared::new(problem, &settings, budget, progress);
+    search(values, stats, Notes::BeginAnew).expect("only boxes stall")
+}
+
+/// What becomes of the notes that are there of a case.
+#[derive(Clone, Copy, PartialEq)]
+enum Notes {
+    GoOn,
+    BeginAnew,
+}
+
+/// Decides a case by one way of branching; `None` if that stalls.
+fn search(mut shared: Shared<'_>, stats: &mut Stats, notes: Notes) -> Option<Result<Vec<u8>, Verdict>> {
+    let (problem, settings, budget) = (shared.problem, shared.settings, shared.budget);
     let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
     let (mut words, mut memory) = (Vec::new(), Desktop::default());
     let kernel = &problem.parts.kernel;
     let desk = Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, kernel, &mut words);
-    let Ok(desk) = desk else { return Err(attack_alone(problem, settings, budget)) };
-    let mut shared = Shared::new(problem, settings, budget, progress);
+    let Ok(desk) = desk else { return Some(Err(attack_alone(problem, settings, budget))) };
     shared.columns = forms::columns(&desk, problem, settings);
     let Ok(referee) = Referee::new(&desk, &mut memory, shared.columns) else {
-        return Err(attack_alone(problem, settings, budget));
+        return Some(Err(attack_alone(problem, settings, budget)));
     };
     let threads = worker_threads(settings);
     let mut floats = Vec::new();
@@ -120,16 +140,22 @@ fn decide(
     let mut floats = vec![Vec::new(); refine::passes(problem.parts.program).len()];
     let mut finer: Vec<_> = floats.iter_mut().map(|f| desk.bounds(f)).collect();
     let mut first = Worker::new(&shared, referee, 0, threads);
-    let (lemma, plan) = first.resume(&desk, &mut bounds).unwrap_or_else(|| {
+    let resumed = (notes == Notes::GoOn).then(|| first.resume(&desk, &mut bounds)).flatten();
+    let (lemma, plan) = resumed.unwrap_or_else(|| {
         shared.tree.begin_anew();
         first.root(&desk, &mut bounds)
     });
     let base = lemma.as_ref().map(|lemma| Base::new(&shared, lemma, &bounds));
     let (way, open) = match (plan, base) {
         (Plan::Ended, _) | (Plan::Values { .. } | Plan::Resumed { .. }, None) => {
-            return shared.conclude(&desk, stats);
+            return Some(shared.conclude(&desk, stats));
         }
-        (Plan::Inputs(open), base) => (Way::Inputs(base), open),
+        (Plan::Inputs(open), base) => {
+            if settings.branching == Branching::Automatic && shared.columns == 0 {
+                shared.patience.get_or_init(|| Patience::new(budget));
+            }
+            (Way::Inputs(base), open)
+        }
         (Plan::Values { domain, intervals, slopes }, Some(base)) => {
             let mut values = Values { base, intervals };
             let open = first.refine_all(&desk, &mut values, domain, &slopes, &mut finer);
@@ -162,7 +188,9 @@ fn decide(
             run(&mut first);
         });
     }
-    shared.conclude(&desk, stats)
+    let stalled = shared.has_stalled();
+    let concluded = shared.conclude(&desk, stats);
+    (!stalled).then_some(concluded)
 }
 
 /// What is halved after the root.
@@ -215,4 +243,37 @@ pub fn is_provable(program: &Program) -> bool {
     let Ok(mut referee) = Referee::new(&desk, &mut memory, 0) else { return false };
     let n = program.inputs();
     !matches!(referee.bound((&vec![0.25; n], &vec![0.5; n])), Err(Rejection::Unsupported { .. }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::Silent;
+    use crate::verify::Settings;
+
+    #[test]
+    fn where_boxes_stall_values_are_split_from_the_root_and_the_proof_is_accepted() {
+        let program = testing::deep(3);
+        let mut number = testing::numbers(8);
+        let sampled = (0..20_000).map(|_| {
+            let y = program.eval(&[number(), number(), number()].map(|x| 3.0 * f64::from(x)));
+            y[0] - y[1]
+        });
+        let property = testing::property(-3.0, 3.0, sampled.fold(f64::INFINITY, f64::min) - 0.3);
+        let parts = Parts::new(&program, &program);
+        let problem = CaseProblem::new(&parts, &property, &property.cases[0]);
+        let (settings, stop) = (Settings { threads: 1, ..Settings::default() }, AtomicBool::new(false));
+        let budget = Budget::new(settings.timeout, &stop);
+        let mut stats = Stats::default();
+        let boxes = Shared::new(&problem, &settings, &budget, &Silent);
+        boxes.patience.get_or_init(Patience::lost);
+        assert!(search(boxes, &mut stats, Notes::GoOn).is_none(), "{stats:?}");
+        let settings = Settings { branching: Branching::Neurons, ..settings };
+        let values = Shared::new(&problem, &settings, &budget, &Silent);
+        let bytes = search(values, &mut stats, Notes::BeginAnew)
+            .expect("values do not stall")
+            .expect("no input is that low");
+        let proof = CaseProof { cases: vec![0], bytes };
+        assert!(check_program(&program, &property, &proof).is_ok());
+    }
 }

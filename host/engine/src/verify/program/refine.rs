@@ -462,59 +462,23 @@ fn entry(slot: usize, values: &[(u32, [Vec<u8>; 2])], bytes: &mut Vec<u8>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::AtomicBool;
 
     use super::super::checker::{Desktop, Referee};
     use super::super::problem::{CaseProblem, Parts};
     use super::super::shared::Shared;
+    use super::super::testing::{deep, numbers, property};
     use super::super::tree::adaptive_lemma;
     use super::*;
-    use crate::program::{Builder, Constants};
-    use crate::property::{Case as Boxed, Disjunct, InputBox, Property, Row};
     use crate::search::{Budget, Silent};
     use crate::verify::Settings;
-
-    /// Numbers in `[−1, 1)`.
-    fn numbers(seed: u64) -> impl FnMut() -> f32 {
-        let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
-        move || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
-        }
-    }
-
-    /// Three inputs, four layers of eight ReLUs, two outputs.
-    fn deep(seed: u64) -> Program {
-        let mut number = numbers(seed);
-        let mut builder = Builder::new(3);
-        let mut slot = Slot::INPUT;
-        for (cols, rows) in [(3usize, 8usize), (8, 8), (8, 8), (8, 8), (8, 2)] {
-            let weights = Arc::new((0..rows * cols).map(|_| number()).collect());
-            let bias = Some(Constants::exact((0..rows).map(|_| 0.3 * number()).collect()));
-            slot = builder.affine("dense", slot, Map::Dense { count: 1, rows, cols, weights }, bias).unwrap();
-            if rows > 2 {
-                slot = builder.elementwise("relu", slot, Function::Relu).unwrap();
-            }
-        }
-        builder.finish(slot).unwrap()
-    }
 
     #[test]
     fn passes_tighten_bounds_that_the_checker_derives_and_samples_keep() {
         let mut layers_tightened = 0;
         for seed in 0..4 {
             let program = deep(seed);
-            let ends = |x: f32| vec![x; 3];
-            let region = InputBox {
-                lower: vec![-0.75; 3],
-                upper: vec![0.75; 3],
-                witness_lower: ends(-0.75),
-                witness_upper: ends(0.75),
-            };
-            let row = Row { coefficients: vec![1.0, -1.0], rhs_lower: 0.0, rhs_upper: 0.0, strict: false };
-            let case = Boxed { region, disjuncts: vec![Disjunct { rows: vec![row] }] };
-            let property = Property { inputs: 3, outputs: 2, cases: vec![case] };
+            let property = property(-0.75, 0.75, 0.0);
             let parts = Parts::new(&program, &program);
             let problem = CaseProblem::new(&parts, &property, &property.cases[0]);
             let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();

@@ -30,15 +30,17 @@ impl Worker<'_, '_> {
         };
         // What precedes the refinement of bounds is short; without them the rest may be long.
         let open = left.tips.iter().any(|tip| tip.leaf.is_none());
-        let refines =
-            !refine::passes(shared.problem.parts.program).is_empty() && !self.splits_inputs(&domain);
+        // A run that had given up halving boxes splits values on.
+        let of_value = |tip: &Tip| tip.path.iter().any(|(cut, _)| matches!(cut, Cut::Value { .. }));
+        let boxes = self.splits_inputs(&domain) && !left.tips.iter().any(of_value);
+        let refines = !refine::passes(shared.problem.parts.program).is_empty() && !boxes;
         if open && refines && !is_refined(&lemma, desk) {
             return None;
         }
         if !self.referee.derive(self.threads, domain.place(), &lemma, bounds, shared.stop()) {
             return shared.out_of_budget().then_some((None, Plan::Ended));
         }
-        if self.splits_inputs(&domain) {
+        if boxes {
             let open = self.domains_of(&domain, without_root_lemma(left.tips))?;
             return Some((Some(lemma), Plan::Inputs(open)));
         }

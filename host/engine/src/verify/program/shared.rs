@@ -1,7 +1,7 @@
 //! What the workers of one case share.
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 use super::checker::{Accepted, Desk};
@@ -9,7 +9,7 @@ use super::domain::Domain;
 use super::problem::CaseProblem;
 use super::tree::{Cut, Tree};
 use crate::bounds::program::Stop;
-use crate::search::{Budget, Pool, Progress, Snapshot, memory};
+use crate::search::{Budget, Patience, Pool, Progress, Snapshot, memory};
 use crate::verify::proof_file::case_key;
 use crate::verify::{Reason, Settings, Stats, Verdict};
 
@@ -27,6 +27,9 @@ pub struct Shared<'a> {
     pub accepted: Accepted,
     /// Symbols of the affine forms that boxes are bounded by; 0: by rows.
     pub columns: usize,
+    /// When the way of branching is to be given up for another.
+    pub patience: OnceLock<Patience>,
+    stalled: AtomicBool,
     found: Mutex<Option<Verdict>>,
     domains: AtomicUsize,
     pub leaves: AtomicUsize,
@@ -57,6 +60,8 @@ impl<'a> Shared<'a> {
             tree: Tree::recorded(progress.recorder(), || case_key(problem.case), |cut| problem.has(cut)),
             accepted: Accepted::new((&problem.case.region.lower, &problem.case.region.upper)),
             columns: 0,
+            patience: OnceLock::new(),
+            stalled: AtomicBool::new(false),
             found: Mutex::new(None),
             domains: AtomicUsize::new(0),
             leaves: AtomicUsize::new(0),
@@ -114,6 +119,10 @@ impl<'a> Shared<'a> {
         if domains == 1 {
             state.root = lowest;
         }
+        if self.patience.get().is_some_and(|p| p.is_over(state.proved, domains)) {
+            self.stalled.store(true, Relaxed);
+            self.pool.end();
+        }
         if state.said.elapsed().as_millis() >= 200 {
             state.said = Instant::now();
             let (proved, root) = (state.proved, state.root);
@@ -136,6 +145,11 @@ impl<'a> Shared<'a> {
     /// Whether the search has come to an end.
     pub fn has_ended(&self) -> bool {
         self.found.lock().expect("no worker panics while it holds the verdict").is_some()
+    }
+
+    /// Whether the search has ended for want of patience, without a verdict.
+    pub fn has_stalled(&self) -> bool {
+        self.stalled.load(Relaxed) && !self.has_ended()
     }
 
     /// The proof, if the search came to its end: the tree's own splits give its leaves, and each has to be one that the
