@@ -29,8 +29,14 @@ pub struct Packed<T> {
 
 /// One product: what every tile reads.
 pub struct Job<'a, T> {
-    matrix: &'a Packed<T>,
+    /// Weights in panels, with their rows and columns.
+    data: &'a [T],
+    rows: usize,
+    cols: usize,
+    /// Columns that are multiplied, or all.
     active: Option<&'a [u32]>,
+    /// The row of the input that each of them multiplies, or one after the other.
+    places: Option<&'a [u32]>,
     input: &'a [T],
     lanes: usize,
 }
@@ -93,7 +99,59 @@ impl<T: Element> Packed<T> {
         if let Some(active) = active {
             assert!(active.iter().all(|j| (*j as usize) < self.cols), "an index is out of range");
         }
-        T::tiles(self.level, &Job { matrix: self, active, input, lanes }, out);
+        let (data, rows, cols) = (self.data.as_slice(), self.rows, self.cols);
+        T::tiles(self.level, &Job { data, rows, cols, active, places: None, input, lanes }, out);
+    }
+
+    /// `out[i][r] = Σₖ M[rows[i]][columns[k]]·input[places[k]][r]`: a part of the matrix, packed anew into `scratch`, or as it is if `rows` are
+    /// all of them in order.
+    ///
+    /// # Panics
+    /// If a shape does not fit or an index is out of range.
+    ///
+    /// # Rounding
+    /// As [`Self::product`].
+    pub fn product_part(
+        &self,
+        (rows, columns): (&[u32], &[u32]),
+        (input, places): (&[T], &[u32]),
+        lanes: usize,
+        scratch: &mut Vec<T>,
+        out: &mut [T],
+    ) {
+        assert!(lanes.is_multiple_of(LANE_MULTIPLE), "{lanes} lanes are no multiple of {LANE_MULTIPLE}");
+        assert!(columns.len() == places.len() && out.len() >= rows.len() * lanes, "lanes do not fit");
+        assert!(columns.iter().all(|j| (*j as usize) < self.cols), "a column is out of range");
+        assert!(rows.iter().all(|i| (*i as usize) < self.rows), "a row is out of range");
+        let whole_rows = input.len() / lanes.max(1);
+        assert!(places.iter().all(|p| (*p as usize) < whole_rows), "a row of the input is out of range");
+        let (all, places) = (rows.len() == self.rows, Some(places));
+        if all && rows.iter().zip(0u32..).all(|(i, k)| *i == k) {
+            let (data, rows, cols) = (self.data.as_slice(), self.rows, self.cols);
+            let job = Job { data, rows, cols, active: Some(columns), places, input, lanes };
+            return T::tiles(self.level, &job, out);
+        }
+        self.gather(rows, columns, scratch);
+        let (data, rows, cols) = (scratch.as_slice(), rows.len(), columns.len());
+        T::tiles(self.level, &Job { data, rows, cols, active: None, places, input, lanes }, out);
+    }
+
+    /// Packs some rows and columns into `part`.
+    fn gather(&self, rows: &[u32], columns: &[u32], part: &mut Vec<T>) {
+        part.clear();
+        part.reserve(rows.len().div_ceil(TILE) * columns.len() * TILE);
+        for rows in rows.chunks(TILE) {
+            let mut firsts = [0; TILE];
+            for (first, i) in firsts.iter_mut().zip(rows) {
+                let i = *i as usize;
+                *first = i / TILE * self.cols * TILE + i % TILE;
+            }
+            for j in columns {
+                let at = *j as usize * TILE;
+                // Where rows are missing the first is repeated; its sums are not stored.
+                part.extend(firsts.iter().map(|first| self.data[first + at]));
+            }
+        }
     }
 }
 
@@ -131,7 +189,8 @@ unsafe fn accumulate<T: Element, V: Vector<T>, const VECTORS: usize>(
 /// One tile: [`TILE`] rows × `VECTORS` vectors of lanes, starting at panel `panel` and lane `lane`.
 ///
 /// # Safety
-/// The processor has `V`'s feature; `lane + VECTORS·V::LEN ≤ lanes`; the shapes were checked by [`Packed::product`].
+/// The processor has `V`'s feature; `lane + VECTORS·V::LEN ≤ lanes`; the shapes were checked by [`Packed::product`] or
+/// [`Packed::product_part`].
 #[inline(always)]
 unsafe fn tile<T: Element, V: Vector<T>, const VECTORS: usize>(
     job: &Job<'_, T>,
@@ -139,15 +198,27 @@ unsafe fn tile<T: Element, V: Vector<T>, const VECTORS: usize>(
     lane: usize,
     out: &mut [T],
 ) {
-    let cols = job.matrix.cols;
-    // SAFETY: `data` holds `panels · cols · TILE` elements, `input` at least `terms · lanes`, `out` at least
-    // `rows · lanes`; every index in `active` is below `cols`. The stores below stop at `rows`.
+    let cols = job.cols;
+    // SAFETY: `data` holds `panels · cols · TILE` elements, `input` at least `terms · lanes`, or so many that each of `places` is a row
+    // of it, `out` at least `rows · lanes`; every index in `active` is below `cols`, and `places` is as long as the columns that are
+    // multiplied. The stores below stop at `rows`.
     unsafe {
-        let weights = job.matrix.data.as_ptr().add(panel * cols * TILE);
+        let weights = job.data.as_ptr().add(panel * cols * TILE);
         let mut input = job.input.as_ptr().add(lane);
         let mut sums = [[V::splat(T::default()); VECTORS]; TILE];
         // No closures here: one that is not inlined would lose the vector features.
-        if let Some(active) = job.active {
+        if let Some(places) = job.places {
+            let mut k = 0;
+            while k < places.len() {
+                let input = input.add(places[k] as usize * job.lanes);
+                let j = match job.active {
+                    Some(active) => active[k] as usize,
+                    None => k,
+                };
+                accumulate::<T, V, VECTORS>(&mut sums, weights.add(j * TILE), input);
+                k += 1;
+            }
+        } else if let Some(active) = job.active {
             for j in active {
                 accumulate::<T, V, VECTORS>(&mut sums, weights.add(*j as usize * TILE), input);
                 input = input.wrapping_add(job.lanes);
@@ -159,7 +230,7 @@ unsafe fn tile<T: Element, V: Vector<T>, const VECTORS: usize>(
             }
         }
         let first = panel * TILE;
-        for (i, sums) in sums.iter().enumerate().take(job.matrix.rows - first) {
+        for (i, sums) in sums.iter().enumerate().take(job.rows - first) {
             for (v, sum) in sums.iter().enumerate() {
                 sum.store(out.as_mut_ptr().add((first + i) * job.lanes + lane + v * V::LEN));
             }
@@ -176,7 +247,7 @@ unsafe fn all_tiles<T: Element, V: Vector<T>>(job: &Job<'_, T>, out: &mut [T]) {
     let mut lane = 0;
     while lane < job.lanes {
         let pair = lane + 2 * V::LEN <= job.lanes;
-        for panel in 0..job.matrix.rows.div_ceil(TILE) {
+        for panel in 0..job.rows.div_ceil(TILE) {
             // SAFETY: `lane` stays below `lanes`, a multiple of every vector length.
             unsafe {
                 if pair {
@@ -272,6 +343,32 @@ mod tests {
                                 "{level:?} f64 at ({i}, {r})"
                             );
                         }
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn parts_of_a_matrix_times_rows_anywhere_equal_the_plain_sum_exactly() {
+        let entry = |i: usize, j: usize| ((i * 31 + j * 17) % 13) as f64 - 6.0;
+        let (height, width, lanes) = (33, 21, 48);
+        let input: Vec<f64> = (0..50 * lanes).map(|k| ((k * 7) % 11) as f64 - 5.0).collect();
+        let columns: Vec<u32> = (0..width as u32).filter(|j| j % 3 != 1).collect();
+        let places: Vec<u32> = (0..columns.len() as u32).map(|k| (k * 29 + 3) % 50).collect();
+        for step in [1, 2, 5, 32] {
+            let rows: Vec<u32> = (0..height as u32).step_by(step).collect();
+            for level in levels() {
+                let packed = Packed::new(height, width, entry).with_level(level);
+                let (mut scratch, mut out) = (Vec::new(), vec![f64::NAN; rows.len() * lanes]);
+                packed.product_part((&rows, &columns), (&input, &places), lanes, &mut scratch, &mut out);
+                for (i, row) in rows.iter().enumerate() {
+                    for r in 0..lanes {
+                        let terms = columns.iter().zip(&places);
+                        let sum: f64 = terms
+                            .map(|(j, p)| entry(*row as usize, *j as usize) * input[*p as usize * lanes + r])
+                            .sum();
+                        assert_eq!(out[i * lanes + r], sum, "{level:?}, every {step}th row, at ({i}, {r})");
                     }
                 }
             }

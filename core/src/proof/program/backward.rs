@@ -214,7 +214,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
         let (from, to) = (self.rows.place(&view, slot), self.rows.place(&view, input));
         let in_place = from.0 == to.0;
         if in_place {
-            *self.rows.touched.get_mut(input.0).ok_or(Rejection::Shape)? = 1;
+            self.rows.read_all(&view, input)?;
         } else {
             self.rows.touch(&view, input)?;
         }

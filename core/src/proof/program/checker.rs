@@ -39,6 +39,10 @@ pub(super) enum State {
     Derived { splits: Fingerprint, mass: f64 },
 }
 
+/// What bounds hold for: see [`Bounds::held`].
+#[derive(Clone, Copy, Debug)]
+pub struct Held(State);
+
 /// Recognises the splits of a derivation, against mistakes of the caller (a tree is walked in order anyway).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Fingerprint {
@@ -73,6 +77,16 @@ impl<'m> Bounds<'m> {
         let mut part = |n: usize| take(&mut rest, n).unwrap_or_default();
         let (lower, upper, error) = (part(elements), part(elements), part(elements));
         Self { lower, upper, error, lines: part(layout.lines_len()), state: State::Void }
+    }
+
+    /// What they hold for, to be kept with a copy of their memory.
+    pub fn held(&self) -> Held {
+        Held(self.state)
+    }
+
+    /// The bounds of which memory and [`Held`] were kept, for the same program and layout: that they belong together is the caller's promise.
+    pub fn kept(layout: &Layout<'_>, memory: &'m mut [f64], held: Held) -> Self {
+        Self { state: held.0, ..Self::new(layout, memory) }
     }
 
     /// Lower and upper bounds of a slot's elements; `None` before they are derived or where no input is left.
@@ -116,6 +130,14 @@ impl View<'_> {
         let at = self.layout.offset(slot) + element;
         match (self.lower.get(at), self.upper.get(at)) {
             (Some(l), Some(u)) => Ok((*l, *u)),
+            _ => Err(Rejection::Shape),
+        }
+    }
+    /// The bounds of a slot's elements.
+    pub fn slot(&self, slot: Slot) -> Result<(&[f64], &[f64]), Rejection> {
+        let (from, to) = (self.layout.offset(slot), self.layout.offset(Slot(slot.0 + 1)));
+        match (self.lower.get(from..to), self.upper.get(from..to)) {
+            (Some(l), Some(u)) => Ok((l, u)),
             _ => Err(Rejection::Shape),
         }
     }

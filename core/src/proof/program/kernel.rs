@@ -46,6 +46,9 @@ pub struct Matrix<'m> {
     pub map: &'m Map<'m>,
 }
 
+/// Mark of a row that nobody reads, in place of 0 or 1.
+pub const UNREAD: u32 = 2;
+
 /// What the checker computes with.
 pub trait Kernel {
     /// Lanes come in multiples of this.
@@ -65,7 +68,7 @@ pub trait Kernel {
     }
 
     /// `out[j][r] += Σₖ M[rows[k]][j]·a[k][r]` for `a` `[rows, lanes]`; `rows` ascends. Where `live[j]` is 0, `out[j]` holds anything
-    /// and stands for zeros: what is written there sets it to 1, and what stays zero may be left alone.
+    /// and stands for zeros: what is written there sets it to 1, and what stays zero may be left alone. Where it is [`UNREAD`] nothing is written.
     fn transposed(
         &mut self,
         matrix: Matrix<'_>,
@@ -222,6 +225,9 @@ impl Plain {
 /// Adds `w·a` to the lanes of element `j`.
 fn add_scaled((a, lanes): (&[f64], usize), w: f64, j: usize, out: &mut [f64], live: &mut [u32]) {
     if let (Some(out), Some(live)) = (out.get_mut(j * lanes..(j + 1) * lanes), live.get_mut(j)) {
+        if *live == UNREAD {
+            return;
+        }
         if *live == 0 {
             *live = 1;
             out.fill(0.0);

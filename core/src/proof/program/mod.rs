@@ -93,9 +93,9 @@ mod rows;
 mod team;
 mod tree;
 
-pub use checker::{Bounds, Checker, Memory};
+pub use checker::{Bounds, Checker, Held, Memory};
 pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};
-pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, forward_lanes, lanes};
+pub use kernel::{Kernel, Kink, Lines, Matrix, Plain, UNREAD, forward_lanes, lanes};
 pub use layout::{Layout, SPLITS_MAX};
 pub use leaf::Outcome;
 pub use leaves::Leaf;

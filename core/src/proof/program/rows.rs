@@ -2,13 +2,14 @@
 
 use super::super::{Factors, Rejection, up};
 use super::checker::View;
-use crate::program::Slot;
+use super::kernel::UNREAD;
+use crate::program::{Function, Operation, Slot};
 
 /// A block of rows under way.
 pub(super) struct Rows<'m> {
     /// Coefficients on every slot that lives.
     pub arena: &'m mut [f64],
-    /// For each row of the arena: 0 where it holds anything and stands for zeros, else 1.
+    /// For each row of the arena: 0 where it holds anything and stands for zeros, [`UNREAD`] where it does and has to stay so, else 1.
     pub live: &'m mut [u32],
     pub value: &'m mut [f64],
     pub deduct: &'m mut [f64],
@@ -41,13 +42,33 @@ impl Rows<'_> {
         (view.layout.arena(slot) * self.lanes, view.program.size(slot) * self.lanes)
     }
 
-    /// Begins a slot's coefficients, all zero, if it had none before.
+    /// Begins a slot's coefficients, all zero, if it had none before. Those of a ReLU of what is never positive are never read: it is 0, and adds
+    /// exactly 0 to a row, whatever its coefficient.
     pub(super) fn touch(&mut self, view: &View<'_>, slot: Slot) -> Result<(), Rejection> {
         let touched = self.touched.get_mut(slot.0).ok_or(Rejection::Shape)?;
-        if *touched == 0 {
-            *touched = 1;
-            self.marks(view, slot)?.fill(0);
+        if *touched != 0 {
+            return Ok(());
         }
+        *touched = 1;
+        let step = slot.0.checked_sub(1).and_then(|i| view.program.steps().get(i));
+        let marks = self.marks(view, slot)?;
+        match step.map(|s| s.operation) {
+            Some(Operation::Elementwise { input, function: Function::Relu }) => {
+                let (lower, upper) = view.slot(input)?;
+                for (mark, (l, u)) in marks.iter_mut().zip(lower.iter().zip(upper)) {
+                    // As `lines::straight` has it: what is 0 everywhere keeps its slope of 1.
+                    *mark = if *l < 0.0 && *u <= 0.0 { UNREAD } else { 0 };
+                }
+            }
+            _ => marks.fill(0),
+        }
+        Ok(())
+    }
+
+    /// Lets the coefficients of a slot, which lie where those of a function of it did, be read: they are zero where the function's were not.
+    pub(super) fn read_all(&mut self, view: &View<'_>, slot: Slot) -> Result<(), Rejection> {
+        *self.touched.get_mut(slot.0).ok_or(Rejection::Shape)? = 1;
+        self.marks(view, slot)?.iter_mut().filter(|m| **m == UNREAD).for_each(|m| *m = 0);
         Ok(())
     }
 
@@ -61,7 +82,7 @@ impl Rows<'_> {
     pub(super) fn enliven(&mut self, view: &View<'_>, slot: Slot, element: usize) -> Result<(), Rejection> {
         let at = view.layout.arena(slot) + element;
         let live = self.live.get_mut(at).ok_or(Rejection::Shape)?;
-        if *live == 0 {
+        if *live != 1 {
             *live = 1;
             let (from, to) = (at * self.lanes, (at + 1) * self.lanes);
             self.arena.get_mut(from..to).ok_or(Rejection::Shape)?.fill(0.0);
@@ -88,7 +109,7 @@ impl Rows<'_> {
     /// Whether every lane's coefficient of an element is 0.
     pub(super) fn is_zero(&self, view: &View<'_>, slot: Slot, element: usize) -> Result<bool, Rejection> {
         let at = view.layout.arena(slot) + element;
-        if self.live.get(at) == Some(&0) {
+        if self.live.get(at) != Some(&1) {
             return Ok(true);
         }
         let (from, to) = (at * self.lanes, (at + 1) * self.lanes);

@@ -9,7 +9,7 @@
 //! for its product and one for each sum.
 
 use certus_core::program::{Conv, Map, Program};
-use certus_core::proof::program::{Kernel, Kink, Matrix, Plain, forward_lanes, lanes};
+use certus_core::proof::program::{Kernel, Kink, Matrix, Plain, UNREAD, forward_lanes, lanes};
 use certus_kernels::Packed as Panels;
 use certus_kernels::relax::wide;
 use std::sync::{Arc, OnceLock};
@@ -48,6 +48,12 @@ pub struct ProgramKernel {
     /// The rows they multiply, side by side, and the result.
     gathered: Vec<f64>,
     result: Vec<f64>,
+    /// Rows of the coefficients that one product multiplies.
+    places: Vec<u32>,
+    /// Rows of one product.
+    wanted: Vec<u32>,
+    /// Weights of one product.
+    weights: Vec<f64>,
 }
 
 /// No row.
@@ -73,6 +79,9 @@ impl ProgramKernel {
             columns: Vec::new(),
             gathered: Vec::new(),
             result: Vec::new(),
+            places: Vec::new(),
+            wanted: Vec::new(),
+            weights: Vec::new(),
         }
     }
 }
@@ -125,8 +134,15 @@ impl ProgramKernel {
         for (group, panels) in packed.iter().enumerate() {
             for y in 0..to[0] {
                 for x in 0..to[1] {
+                    let first = group * given * to_area + y * to[1] + x;
+                    let marks = job.live[first..].iter().step_by(to_area).take(given);
+                    self.wanted.clear();
+                    self.wanted.extend((0u32..).zip(marks).filter(|(_, m)| **m != UNREAD).map(|(i, _)| i));
+                    if self.wanted.is_empty() {
+                        continue;
+                    }
                     self.columns.clear();
-                    self.gathered.clear();
+                    self.places.clear();
                     for ky in 0..conv.kernel[0] {
                         let Some(fy) = read_at(conv, way, 0, y, ky) else { continue };
                         for kx in 0..conv.kernel[1] {
@@ -136,18 +152,17 @@ impl ProgramKernel {
                             let rows = self.rows_of[first..].iter().step_by(from_area).take(read);
                             for (column, row) in (column..).zip(rows).filter(|(_, row)| **row != NONE) {
                                 self.columns.push(column);
-                                self.gathered.extend_from_slice(&job.a[*row as usize * lanes..][..lanes]);
+                                self.places.push(*row);
                             }
                         }
                     }
-                    let first = group * given * to_area + y * to[1] + x;
-                    let mut targets = (first..).step_by(to_area).take(given);
                     if self.columns.is_empty() {
                         continue;
                     }
-                    panels.product(Some(&self.columns), &self.gathered, lanes, &mut self.result);
-                    for row in self.result.chunks_exact(lanes) {
-                        job.add(targets.next().expect("a target for each row"), row);
+                    let (part, input) = ((&*self.wanted, &*self.columns), (job.a, &*self.places));
+                    panels.product_part(part, input, lanes, &mut self.weights, &mut self.result);
+                    for (row, i) in self.result.chunks_exact(lanes).zip(&self.wanted) {
+                        job.add(first + *i as usize * to_area, row);
                     }
                 }
             }
@@ -257,6 +272,9 @@ impl Job<'_> {
     /// Adds a row of the result to an element.
     fn add(&mut self, element: usize, row: &[f64]) {
         let out = &mut self.out[element * self.lanes..][..self.lanes];
+        if self.live[element] == UNREAD {
+            return;
+        }
         if self.live[element] == 0 {
             self.live[element] = 1;
             out.copy_from_slice(row);
@@ -509,23 +527,33 @@ mod tests {
         for keep in [1, 3, 7, 1000] {
             let rows: Vec<u32> = (0..gives as u32).filter(|i| i % keep == 0).collect();
             let coefficients = wide(integers(rows.len() * lanes, 7));
-            // None is live, every third, all.
-            for gap in [len + 1, 3, 1] {
-                let mut live: Vec<u32> = (1..=len).map(|j| u32::from(j % gap == 0)).collect();
+            // None is live, every third, all; of each some that nobody reads, or none.
+            for (gap, unread) in [len + 1, 3, 1].into_iter().flat_map(|g| [(g, len + 1), (g, 4), (g, 1)]) {
+                let mark = |j: usize| if j % unread == 0 { UNREAD } else { u32::from(j % gap == 0) };
+                let mut live: Vec<u32> = (1..=len).map(mark).collect();
+                let before = live.clone();
                 let mut x = wide(integers(len * lanes, 1));
                 for (row, live) in x.chunks_exact_mut(lanes).zip(&live) {
-                    if *live == 0 {
+                    if *live != 1 {
                         row.fill(f64::NAN);
                     }
                 }
                 let (mut y, mut live_too) = (x.clone(), live.clone());
                 fast.transposed(matrix, &rows, (&coefficients, lanes), &mut x, &mut live);
                 Plain.transposed(matrix, &rows, (&coefficients, lanes), &mut y, &mut live_too);
-                // What either left alone is zero.
+                for marks in [&live, &live_too] {
+                    let kept = |(m, b): (&u32, &u32)| (*m == UNREAD) == (*b == UNREAD);
+                    assert!(marks.iter().zip(&before).all(kept), "{map:?}");
+                }
+                // Where nobody reads nothing was written. What either left alone is zero.
+                for x in [&x, &y] {
+                    let rows = x.chunks_exact(lanes).zip(&before).filter(|(_, m)| **m == UNREAD);
+                    assert!(rows.into_iter().all(|(x, _)| x.iter().all(|x| x.is_nan())), "{map:?}");
+                }
                 let zero_dead = |x: &mut [f64], live: &[u32]| {
                     x.chunks_exact_mut(lanes)
                         .zip(live)
-                        .filter(|(_, l)| **l == 0)
+                        .filter(|(_, l)| **l != 1)
                         .for_each(|(x, _)| x.fill(0.0));
                 };
                 zero_dead(&mut x, &live);

@@ -11,10 +11,11 @@ use super::worker::Answer;
 use crate::bounds::program::{Interval, Stop};
 use crate::device::ProgramKernel;
 use crate::verify::crew::{Crew, Member};
+use crate::verify::proof_file::LEVELS;
 use certus_core::program::Slot;
 use certus_core::proof::program::{
-    Alone, Bounds, Checker, Claim, Frame, IntervalsOnly, Layout, Leaf, LeafBytes, Lemma, Memory, Problem,
-    Row, Slopes, Split, Start, Team, TreeMemory, Visitor, walk,
+    Alone, Bounds, Checker, Claim, Frame, Held, IntervalsOnly, Layout, Leaf, LeafBytes, Lemma, Memory,
+    Problem, Row, Slopes, Split, Start, Team, TreeMemory, Visitor, walk,
 };
 use certus_core::proof::{Meaning, Rejection, Stats};
 use certus_kernels::LANE_MULTIPLE;
@@ -147,7 +148,32 @@ pub struct Referee<'a> {
     layout: &'a Layout<'a>,
     bounds: &'a mut [f64],
     margins: Vec<f64>,
+    /// Bounds that others inherit from.
+    above: Vec<f64>,
     spent: &'a AtomicU64,
+}
+
+/// Bounds derived at a node, for those below it.
+pub struct Kept {
+    memory: Vec<f64>,
+    held: Held,
+    /// Lemmas above and at the node.
+    pub levels: usize,
+    /// Those lemmas, as leaves below are remembered.
+    pub lemma: Fingerprint,
+}
+
+impl Kept {
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(self.memory.as_slice())
+    }
+}
+
+impl std::fmt::Debug for Kept {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("levels", &self.levels).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Referee<'a> {
@@ -168,6 +194,7 @@ impl<'a> Referee<'a> {
             layout: &desk.layout,
             bounds: &mut memory.bounds,
             margins: vec![0.0; disjuncts],
+            above: Vec::new(),
             spent: &desk.spent,
         })
     }
@@ -261,6 +288,49 @@ impl<'a> Referee<'a> {
             self.leaves.check_leaf(&bounds, region, &[], &with_bytes(&claims, &betas), &mut self.margins);
         let answer = Answer { accepted: checked.is_ok(), margins: self.margins.clone() };
         Some((claims, answer))
+    }
+
+    /// Derives a lemma below what was derived at a node above, its rows shared by so many threads if there is none; `own` is what the
+    /// lemma is remembered as. `None` if that fails or time is up.
+    pub fn derive_below(
+        &mut self,
+        (threads, above): (usize, Option<&Kept>),
+        place: Place<'_>,
+        (lemma, own): (&LemmaBytes, Fingerprint),
+        stop: Stop<'_>,
+    ) -> Option<Kept> {
+        let mut memory = vec![0.0; self.layout.bounds_len()];
+        let mut bounds = Bounds::new(self.layout, &mut memory);
+        let derived = match above {
+            None => self.derive(threads, place, lemma, &mut bounds, stop),
+            Some(kept) => {
+                let _watch = Watch::start(self.spent);
+                self.above.clone_from(&kept.memory);
+                let above = Bounds::kept(self.layout, &mut self.above, kept.held);
+                let what = (self.desk, lemma);
+                derive(&mut self.lemmas, &mut Alone, Some(&above), place, what, &mut bounds, stop)
+            }
+        };
+        let held = bounds.held();
+        derived.then_some(Kept { memory, held, levels: above.map_or(0, |a| a.levels) + 1, lemma: own })
+    }
+
+    /// Bounds of all slots that were kept, in `f32`, rounded outward.
+    pub fn intervals(&mut self, kept: &Kept) -> Option<Vec<Interval>> {
+        self.above.clone_from(&kept.memory);
+        self.desk.intervals(&Bounds::kept(self.layout, &mut self.above, kept.held))
+    }
+
+    /// Asks about a leaf on the box of bounds that were kept.
+    pub fn ask(&mut self, kept: &Kept, region: Box64<'_>, claims: &[LeafClaim]) -> Answer {
+        let _watch = Watch::start(self.spent);
+        self.above.clone_from(&kept.memory);
+        let bounds = Bounds::kept(self.layout, &mut self.above, kept.held);
+        let betas = beta_bytes(claims);
+        self.margins.fill(f64::NAN);
+        let checked =
+            self.leaves.check_leaf(&bounds, region, &[], &with_bytes(claims, &betas), &mut self.margins);
+        Answer { accepted: checked.is_ok(), margins: self.margins.clone() }
     }
 
     /// Asks about several leaves (place, first disjunct, claims) that inherit from the same bounds.
@@ -442,12 +512,20 @@ impl Accepted {
     }
 }
 
-/// A walk that finds the most symbols that a lemma asks for.
-struct Columns(usize);
+/// A walk that finds the most symbols that a lemma asks for, and the lemmas on a path.
+#[derive(Default)]
+struct Needs {
+    columns: usize,
+    levels: usize,
+}
 
-impl<'p> Visitor<'p> for Columns {
-    fn lemma(&mut self, _: usize, _: Box64<'_>, _: &[Split], lemma: &Lemma<'p>) -> Result<(), Rejection> {
-        self.0 = self.0.max(lemma.columns());
+impl<'p> Visitor<'p> for Needs {
+    fn lemma(&mut self, level: usize, _: Box64<'_>, _: &[Split], lemma: &Lemma<'p>) -> Result<(), Rejection> {
+        if level >= LEVELS {
+            return Err(Rejection::Depth);
+        }
+        self.columns = self.columns.max(lemma.columns());
+        self.levels = self.levels.max(level + 1);
         Ok(())
     }
 
@@ -517,12 +595,16 @@ impl Desk<'_> {
     /// # Errors
     /// [`Rejection`] of the tree.
     pub fn columns_of(&self, bytes: &[u8], region: Box64<'_>) -> Result<usize, Rejection> {
+        self.needs(bytes, region).map(|needs| needs.columns)
+    }
+
+    fn needs(&self, bytes: &[u8], region: Box64<'_>) -> Result<Needs, Rejection> {
         let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
         let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
-        let mut columns = Columns(0);
+        let mut needs = Needs::default();
         let path = (frames.as_mut_slice(), splits.as_mut_slice());
-        walk(&self.problem, &self.layout, bytes, (&mut lower, &mut upper), path, &mut columns)?;
-        Ok(columns.0)
+        walk(&self.problem, &self.layout, bytes, (&mut lower, &mut upper), path, &mut needs)?;
+        Ok(needs)
     }
 
     /// Symbols for which affine forms of all values of the program take at most `bytes` of memory.
@@ -538,12 +620,13 @@ impl Desk<'_> {
     /// [`Rejection`].
     pub fn check(&self, bytes: &[u8], region: Box64<'_>) -> Result<Stats, Rejection> {
         let mut memory = Desktop::default();
-        let mut referee = Referee::new(self, &mut memory, self.columns_of(bytes, region)?)?;
+        let needs = self.needs(bytes, region)?;
+        let mut referee = Referee::new(self, &mut memory, needs.columns)?;
         let (mut lower, mut upper) = (region.0.to_vec(), region.1.to_vec());
         let (mut frames, mut splits) = (vec![Frame::EMPTY; DEPTH], vec![NO_SPLIT; DEPTH]);
         let disjuncts = self.problem.disjuncts.len();
         let (mut claims, mut margins) = (vec![Claim::default(); disjuncts], vec![0.0; disjuncts]);
-        let mut floats: Vec<Vec<f64>> = vec![vec![0.0; self.layout.bounds_len()]; LEVELS];
+        let mut floats: Vec<Vec<f64>> = vec![vec![0.0; self.layout.bounds_len()]; needs.levels];
         let mut levels: Vec<Bounds<'_>> = floats.iter_mut().map(|f| Bounds::new(&self.layout, f)).collect();
         let tree = TreeMemory {
             frames: &mut frames,
@@ -555,6 +638,3 @@ impl Desk<'_> {
         referee.lemmas.check_tree(bytes, (&mut lower, &mut upper), tree)
     }
 }
-
-/// Lemmas within lemmas that the search writes at most.
-pub const LEVELS: usize = 3;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::checker::Kept;
 use super::tree::{Cut, LeafClaim, LemmaBytes};
 use crate::bounds::program::batch::Start;
 use crate::search::Waiting;
@@ -30,6 +31,8 @@ pub struct Domain {
     pub refused: u8,
     /// Lower bound that is known of it, the highest of those above.
     pub bound: f32,
+    /// Bounds of its parent, where each box has a lemma below that of its parent.
+    pub above: Option<Arc<Kept>>,
     /// What an earlier run held for its proof.
     pub noted: Option<Box<Noted>>,
 }
@@ -69,6 +72,8 @@ impl Waiting for Domain {
         let own_box = if self.splits.is_empty() { 2 * size_of_val(self.lower.as_slice()) } else { 0 };
         size_of::<Self>()
             + own_box
+            // Halves share it.
+            + self.above.as_ref().map_or(0, |kept| kept.bytes() / 2)
             + size_of_val(&*self.splits)
             + size_of_val(self.spare.as_slice())
             + self.hints.iter().map(hint).sum::<usize>()
@@ -104,6 +109,7 @@ impl Domain {
             spare: Arc::default(),
             refused: 0,
             bound: f32::NEG_INFINITY,
+            above: None,
             noted: None,
         }
     }

@@ -37,18 +37,20 @@ pub fn judge(
     lemma: &LemmaBytes,
     stop: Stop<'_>,
 ) -> Option<(Vec<LeafClaim>, Answer)> {
-    let favoured = |(low, high): (&[f64], &[f64])| {
-        let least = |row: &certus_core::proof::program::Row<'_>| {
-            let ends = row.output.iter().zip(low.iter().zip(high));
-            ends.map(|(c, (l, u))| (c * l).min(c * u)).sum::<f64>() - row.rhs
-        };
-        let best = |rows: &Vec<certus_core::proof::program::Row<'_>>| {
-            (0..rows.len()).max_by(|a, b| least(&rows[*a]).total_cmp(&least(&rows[*b]))).unwrap_or(0)
-        };
-        let claim = |rows| LeafClaim { row: best(rows) as u16, ..LeafClaim::default() };
-        problem.rows.iter().map(claim).collect()
+    referee.judge((lower, upper), lemma, |outputs| favoured(problem, outputs), stop)
+}
+
+/// Adaptive slopes for the row of each disjunct that the intervals of the outputs favour.
+pub fn favoured(problem: &CaseProblem<'_>, (low, high): (&[f64], &[f64])) -> Vec<LeafClaim> {
+    let least = |row: &certus_core::proof::program::Row<'_>| {
+        let ends = row.output.iter().zip(low.iter().zip(high));
+        ends.map(|(c, (l, u))| (c * l).min(c * u)).sum::<f64>() - row.rhs
     };
-    referee.judge((lower, upper), lemma, favoured, stop)
+    let best = |rows: &Vec<certus_core::proof::program::Row<'_>>| {
+        (0..rows.len()).max_by(|a, b| least(&rows[*a]).total_cmp(&least(&rows[*b]))).unwrap_or(0)
+    };
+    let claim = |rows| LeafClaim { row: best(rows) as u16, ..LeafClaim::default() };
+    problem.rows.iter().map(claim).collect()
 }
 
 impl Worker<'_, '_> {

@@ -3,6 +3,8 @@
 //! A lemma inherits from that of the root, if there is one. The search inherits nothing: what it proved with bounds that the lemma does not know, the
 //! checker would refuse, at the price of a lemma.
 
+pub mod nested;
+
 use super::domain::Domain;
 use super::tree::{Cut, LeafClaim, adaptive_lemma};
 use super::worker::{Base, Worker};
@@ -42,7 +44,12 @@ pub fn lowest(judged: &Judged, climbed: &[Climbed]) -> f32 {
 impl Worker<'_, '_> {
     /// Works until the pool is empty or the search ends.
     pub fn run_inputs(&mut self, base: Option<&Base<'_>>) {
-        while let Some(domain) = self.shared.pool.take() {
+        let nested = nested::applies(self.shared);
+        let above = base.filter(|_| nested).and_then(|base| self.root_kept(base));
+        while let Some(mut domain) = self.shared.pool.take() {
+            if domain.above.is_none() {
+                domain.above.clone_from(&above);
+            }
             if self.shared.out_of_budget() {
                 self.shared.pool.finish([]);
                 return;
@@ -51,6 +58,7 @@ impl Worker<'_, '_> {
             let children: Vec<_> = open
                 .into_iter()
                 .flat_map(|domain| match self.shared.columns {
+                    0 if nested => self.step_nested(domain),
                     0 => self.step_inputs(base, domain),
                     columns => self.step_forms(domain, columns),
                 })
@@ -91,7 +99,7 @@ impl Worker<'_, '_> {
     }
 
     /// Climbs the rows of a box, if what climbs have gained of late may suffice; else the rows are bounded once, for branching.
-    fn climb_box(&mut self, region: Region<'_>, judged: &Judged) -> Vec<Climbed> {
+    pub fn climb_box(&mut self, region: Region<'_>, judged: &Judged) -> Vec<Climbed> {
         if judged.lowest > 0.0 {
             return Vec::new();
         }
@@ -112,7 +120,7 @@ impl Worker<'_, '_> {
     }
 
     /// Tries the point where the lowest linear bound is smallest, now and then.
-    fn attack_at(&mut self, climbed: &[Climbed]) -> bool {
+    pub fn attack_at(&mut self, climbed: &[Climbed]) -> bool {
         let open = climbed.iter().filter(|c| !c.found.point.is_empty());
         let worst = open.min_by(|a, b| a.found.bound.total_cmp(&b.found.bound));
         worst.is_some_and(|c| self.try_point(&c.found.point))

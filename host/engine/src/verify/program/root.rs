@@ -39,6 +39,15 @@ pub fn free_inputs(lower: &[f64], upper: &[f64]) -> usize {
     ends.filter(|(l, u)| *u - *l > 1e-12 * (1.0 + l.abs())).count()
 }
 
+/// Whether boxes with so many free inputs are halved, and not computed values.
+pub fn splits_inputs(branching: Branching, free: usize) -> bool {
+    match branching {
+        Branching::Automatic => free <= INPUT_SPLIT_INPUTS,
+        Branching::Inputs => true,
+        Branching::Neurons => false,
+    }
+}
+
 /// What a climb of all bounds found.
 struct Slopes {
     lemma: LemmaBytes,
@@ -62,11 +71,7 @@ pub enum Plan {
 impl Worker<'_, '_> {
     /// Whether boxes are halved, and not computed values.
     pub fn splits_inputs(&self, root: &Domain) -> bool {
-        match self.shared.settings.branching {
-            Branching::Automatic => free_inputs(&root.lower, &root.upper) <= INPUT_SPLIT_INPUTS,
-            Branching::Inputs => true,
-            Branching::Neurons => false,
-        }
+        splits_inputs(self.shared.settings.branching, free_inputs(&root.lower, &root.upper))
     }
 
     /// Bounds the root; `bounds` are derived for the lemma that is returned, if one is.
@@ -77,6 +82,10 @@ impl Worker<'_, '_> {
         if shared.columns > 0 {
             let ended = attack && self.attack_root(1) || shared.out_of_budget();
             return (None, if ended { Plan::Ended } else { Plan::Inputs(vec![domain]) });
+        }
+        if super::inputs::nested::applies(shared) {
+            let ended = attack && self.attack_root(1) || shared.out_of_budget();
+            return (None, if ended { Plan::Ended } else { Plan::Inputs(self.step_nested(domain)) });
         }
         let (lower, upper) = domain.rounded();
         let region = Region { lower: &lower, upper: &upper };
