@@ -529,7 +529,9 @@ mod tests {
             let coefficients = wide(integers(rows.len() * lanes, 7));
             // None is live, every third, all; of each some that nobody reads, or none.
             for (gap, unread) in [len + 1, 3, 1].into_iter().flat_map(|g| [(g, len + 1), (g, 4), (g, 1)]) {
-                let mark = |j: usize| if j % unread == 0 { UNREAD } else { u32::from(j % gap == 0) };
+                let mark = |j: usize| {
+                    if j.is_multiple_of(unread) { UNREAD } else { u32::from(j.is_multiple_of(gap)) }
+                };
                 let mut live: Vec<u32> = (1..=len).map(mark).collect();
                 let before = live.clone();
                 let mut x = wide(integers(len * lanes, 1));
