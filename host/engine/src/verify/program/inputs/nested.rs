@@ -113,3 +113,61 @@ fn judged(claims: &[LeafClaim], answer: &Answer, slots: Vec<crate::bounds::progr
     let lowest = rows.iter().map(|(_, m)| *m).fold(f32::INFINITY, f32::min);
     Judged { lowest, rows, slots }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::super::super::checker::{Desk, Desktop, Referee};
+    use super::super::super::problem::{CaseProblem, Parts};
+    use super::super::super::testing::{deep, numbers, property};
+    use super::*;
+    use crate::search::{Budget, Silent};
+    use crate::verify::program::check_program;
+    use crate::verify::{CaseProof, Settings, Stats, Verdict};
+
+    /// Halves until nothing is open or there are too many boxes; the number of boxes, and what the search concludes.
+    fn decide(seed: u64, above_sampled: f64) -> (usize, Result<bool, Verdict>) {
+        let program = deep(seed);
+        let mut number = numbers(seed + 5);
+        let sampled = (0..5_000).map(|_| {
+            let y = program.eval(&[number(), number(), number()].map(f64::from));
+            y[0] - y[1]
+        });
+        let property = property(-1.0, 1.0, sampled.fold(f64::INFINITY, f64::min) + above_sampled);
+        let parts = Parts::new(&program, &program);
+        let problem = CaseProblem::new(&parts, &property, &property.cases[0]);
+        let disjuncts: Vec<&[_]> = problem.rows.iter().map(Vec::as_slice).collect();
+        let (settings, stop) = (Settings { attack: false, ..Settings::default() }, AtomicBool::new(false));
+        let budget = Budget::new(settings.timeout, &stop);
+        let (mut words, mut memory) = (Vec::new(), Desktop::default());
+        let kernel = &problem.parts.kernel;
+        let desk =
+            Desk::new(problem.parts.tables.program(), &disjuncts, settings.meaning, kernel, &mut words);
+        let desk = desk.unwrap();
+        let referee = Referee::new(&desk, &mut memory, 0).unwrap();
+        let shared = Shared::new(&problem, &settings, &budget, &Silent);
+        let mut worker = Worker::new(&shared, referee, 0, 1);
+        let (mut open, mut boxes) = (vec![Domain::root(&[-1.0; 3], &[1.0; 3])], 0);
+        while let Some(domain) = open.pop().filter(|_| boxes < 400) {
+            boxes += 1;
+            open.extend(worker.step_nested(domain));
+        }
+        let concluded = shared.conclude(&desk, &mut Stats::default());
+        let checked =
+            |bytes| check_program(&program, &property, &CaseProof { cases: vec![0], bytes }).is_ok();
+        (boxes, concluded.map(checked))
+    }
+
+    #[test]
+    fn nested_lemmas_prove_what_holds_and_the_checker_accepts_their_bytes() {
+        let mut boxes = 0;
+        for seed in 0..4 {
+            let (used, concluded) = decide(seed, -0.3);
+            assert_eq!(concluded, Ok(true), "seed {seed}");
+            boxes += used;
+            assert!(decide(seed, 0.01).1.is_err(), "seed {seed}: a sample violates it");
+        }
+        assert!(boxes > 40, "{boxes} boxes are too few for lemmas to nest");
+    }
+}
