@@ -97,3 +97,37 @@ fn what_is_out_of_range_is_refused() {
         Err(Rejection::NonFinite)
     );
 }
+
+/// `yᵢ = relu(wᵢ(relu(x + 2) − relu(x + 2)) + bᵢ) = max(bᵢ, 0)`, which intervals of the first layer do not see.
+fn check_difference(coefficients: &[f64; 6], rhs: f64, biases: &[f32; 6]) -> Result<(), Rejection> {
+    let first = [1.0f32, 1.0];
+    let second: Vec<f32> = (0..6).flat_map(|i| [2.0 + i as f32, -2.0 - i as f32]).collect();
+    let last: Vec<f32> = (0..36).map(|k| if k % 7 == 0 { 1.0 } else { 0.0 }).collect();
+    let layers = [
+        Layer::dense(Dense::new(2, 1, &first, &[2.0, 2.0]).unwrap(), true),
+        Layer::dense(Dense::new(6, 2, &second, biases).unwrap(), true),
+        Layer::dense(Dense::new(6, 6, &last, &[0.0; 6]).unwrap(), false),
+    ];
+    let network = Network::new(&layers).unwrap();
+    let rows = [Row { coefficients, rhs }];
+    let problem = Problem { network, disjuncts: &[&rows], meaning: Meaning::Real };
+    // Fewer lanes than neurons: two blocks.
+    let (mut floats, mut index) = (vec![0.0; memory_len(&network, 4)], vec![0; network.width()]);
+    let mut memory = Memory { floats: &mut floats, index: &mut index, lanes: 4 };
+    check_leaf(&problem, &mut Plain, (&[-1.0], &[1.0]), &[], &[Claim::default()], &mut memory)
+}
+
+#[test]
+fn rows_bound_every_unstable_neuron_at_both_ends() {
+    let biases = [0.5f32, -0.5, 0.25, -0.75, 1.5, -1.25];
+    for (i, bias) in biases.iter().enumerate() {
+        let y = f64::from(bias.max(0.0));
+        for sign in [1.0, -1.0] {
+            let mut row = [0.0; 6];
+            row[i] = sign;
+            assert_eq!(check_difference(&row, sign * y - 0.01, &biases), Ok(()), "neuron {i}, sign {sign}");
+            let refused = Err(Rejection::NotProved { disjunct: 0 });
+            assert_eq!(check_difference(&row, sign * y + 0.01, &biases), refused, "neuron {i}, sign {sign}");
+        }
+    }
+}
