@@ -224,8 +224,10 @@ fn relax_layer(
     if rows.held < layer.outputs() {
         hold_splits(hints, index, rows)?;
     }
+    let is_split = hints.splits.iter().any(|s| usize::from(s.layer) == index);
+    let (from, mut to) = (rows.a.chunks_exact_mut(lanes.max(1)), rows.next.chunks_exact_mut(lanes.max(1)));
     let mut kept = 0;
-    for place in 0..rows.held {
+    for (place, from) in from.take(rows.held).enumerate() {
         let neuron = *rows.index.get(place).ok_or(Rejection::Shape)? as usize;
         let at = start + neuron;
         let (Some(lower), Some(upper), Some(error), Some(bias)) =
@@ -235,40 +237,34 @@ fn relax_layer(
         };
         let (lower, upper, error, bias) = (*lower, *upper, *error, f64::from(*bias));
         let inactive = layer.relu() && upper <= 0.0;
-        let split = hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
+        let split = is_split
+            && hints.splits.iter().any(|s| usize::from(s.layer) == index && s.neuron as usize == neuron);
         // Coefficients that are all 0 add nothing; sparse layers have many such rows.
-        let from = rows.a.get(place * lanes..(place + 1) * lanes).ok_or(Rejection::Shape)?;
         if !split && (inactive || from.iter().all(|a| *a == 0.0)) {
             continue;
         }
-        if kept != place {
-            // `kept < place`, so the rows do not overlap.
-            let (to, from) = rows.a.split_at_mut_checked(place * lanes).ok_or(Rejection::Shape)?;
-            let to = to.get_mut(kept * lanes..).ok_or(Rejection::Shape)?;
-            for (slot, a) in to.iter_mut().zip(from.iter()).take(lanes) {
-                *slot = *a;
-            }
-        }
         *rows.index.get_mut(kept).ok_or(Rejection::Shape)? = neuron as u32;
-        let a = rows.a.get_mut(kept * lanes..(kept + 1) * lanes).ok_or(Rejection::Shape)?;
+        let to = to.next().ok_or(Rejection::Shape)?;
         kept += 1;
         if inactive {
-            a.fill(0.0);
+            from.fill(0.0);
         }
         if split {
-            add_beta(hints, index, neuron, a);
+            add_beta(hints, index, neuron, from);
         }
         if !inactive && layer.relu() && lower < 0.0 {
             let upper_slope = upper / (upper - lower);
             let upper_slope = if upper_slope < 1.0 { upper_slope } else { 1.0 };
-            fill_alpha(hints, at, if upper > -lower { 1.0 } else { 0.0 }, rows.alpha);
+            let alpha = rows.alpha.get_mut(..lanes).ok_or(Rejection::Shape)?;
+            fill_alpha(hints, at, if upper > -lower { 1.0 } else { 0.0 }, alpha);
             let lines = Lines { lower, upper, upper_slope, error, bias };
-            kernel.unstable(a, rows.alpha, rows.value, rows.deduct, lines);
+            kernel.unstable((from, to), alpha, rows.value, rows.deduct, lines);
         } else {
-            kernel.pass(a, rows.value, rows.deduct, bias, error);
+            kernel.pass((from, to), rows.value, rows.deduct, bias, error);
         }
     }
     rows.held = kept;
+    core::mem::swap(&mut rows.a, &mut rows.next);
     Ok(())
 }
 

@@ -61,20 +61,47 @@ pub trait Kernel {
         &[]
     }
 
+    /// `out[j][r] = sign·W[neurons[r]][j]`, and 0 in the lanes beyond; exact, as `sign` is `±1`.
+    fn signed_rows(
+        &mut self,
+        _layer: usize,
+        dense: &Dense<'_>,
+        neurons: &[u32],
+        sign: f64,
+        lanes: usize,
+        out: &mut [f64],
+    ) {
+        let (cols, weights) = (dense.cols(), dense.weights());
+        for (j, out) in out.chunks_exact_mut(lanes.max(1)).take(cols).enumerate() {
+            out.fill(0.0);
+            for (slot, neuron) in out.iter_mut().zip(neurons) {
+                let w = weights.get(*neuron as usize * cols + j).copied().unwrap_or_default();
+                *slot = sign * f64::from(w);
+            }
+        }
+    }
+
     /// As [`lanes::pass`].
-    fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
-        lanes::pass(a, value, deduct, bias, error);
+    fn pass(
+        &mut self,
+        rows: (&[f64], &mut [f64]),
+        value: &mut [f64],
+        deduct: &mut [f64],
+        bias: f64,
+        error: f64,
+    ) {
+        lanes::pass(rows, value, deduct, bias, error);
     }
     /// As [`lanes::unstable`].
     fn unstable(
         &mut self,
-        a: &mut [f64],
+        rows: (&[f64], &mut [f64]),
         alpha: &[f64],
         value: &mut [f64],
         deduct: &mut [f64],
         lines: Lines,
     ) {
-        lanes::unstable(a, alpha, value, deduct, lines);
+        lanes::unstable(rows, alpha, value, deduct, lines);
     }
     /// As [`lanes::concretize`].
     fn concretize(
@@ -94,20 +121,33 @@ pub trait Kernel {
 pub mod lanes {
     use super::Lines;
 
-    /// A coefficient on `z` is final: `V += a·b`, `D += |a|·q`.
+    /// A coefficient on `z` is final, and copied: `V += a·b`, `D += |a|·q`.
     #[inline(always)]
-    pub fn pass(a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
-        for ((a, v), d) in a.iter().zip(value).zip(deduct) {
+    pub fn pass(
+        (from, to): (&[f64], &mut [f64]),
+        value: &mut [f64],
+        deduct: &mut [f64],
+        bias: f64,
+        error: f64,
+    ) {
+        for (((a, to), v), d) in from.iter().zip(to).zip(value).zip(deduct) {
+            *to = *a;
             *v += a * bias;
             *d += a.abs() * error;
         }
     }
 
-    /// A coefficient on `relu(z)` becomes one on `z`; then as [`pass`].
+    /// A coefficient on `relu(z)`, in `from`, becomes one on `z`, in `to`; then as [`pass`].
     #[inline(always)]
-    pub fn unstable(a: &mut [f64], alpha: &[f64], value: &mut [f64], deduct: &mut [f64], lines: Lines) {
+    pub fn unstable(
+        (from, to): (&[f64], &mut [f64]),
+        alpha: &[f64],
+        value: &mut [f64],
+        deduct: &mut [f64],
+        lines: Lines,
+    ) {
         let Lines { lower, upper, upper_slope, error, bias } = lines;
-        for (((a, alpha), v), d) in a.iter_mut().zip(alpha).zip(value).zip(deduct) {
+        for ((((a, to), alpha), v), d) in from.iter().zip(to).zip(alpha).zip(value).zip(deduct) {
             // `α`, the slope ≤ 1 and monotone rounding keep the chosen coefficient between 0 and `a`.
             let chosen = *a * if *a >= 0.0 { *alpha } else { upper_slope };
             let (at_lower, at_upper) = (chosen * lower, (chosen - *a) * upper);
@@ -115,7 +155,7 @@ pub mod lanes {
             let reach = if reach > 0.0 { reach } else { 0.0 };
             *v += chosen * bias;
             *d += reach + chosen.abs() * error;
-            *a = chosen;
+            *to = chosen;
         }
     }
 

@@ -184,8 +184,10 @@ fn cut(split: &Split, lower: &mut [f64], upper: &mut [f64]) -> Result<bool, Reje
     Ok(*l > *u)
 }
 
-/// Tightens the unstable neurons of `layer`, which follows `known`, by two rows each; true if nothing is left of the leaf, which only
+/// Tightens the unstable neurons of `layer`, which follows `known`, by one row or two each; true if nothing is left of the leaf, which only
 /// a split below (`is_cut`) can be the reason of.
+///
+/// All are bounded from above first. One that is inactive then gives 0, wherever its lower end is, and needs no other row.
 fn tighten(
     kernel: &mut impl Kernel,
     known: Known<'_>,
@@ -194,113 +196,108 @@ fn tighten(
     is_cut: bool,
     rows: &mut Lanes<'_>,
 ) -> Result<bool, Rejection> {
-    let pairs = rows.most / 2;
-    let unstable = |(l, u): (&f64, &f64)| *l < 0.0 && *u > 0.0;
-    let mut first = 0;
-    while first < layer.outputs() {
-        let (mut used, mut last) = (0, first);
-        for ends in lower.iter().zip(upper.iter()).take(layer.outputs()).skip(first) {
-            if used == pairs {
-                break;
+    for sign in [-1.0, 1.0] {
+        let mut first = 0;
+        while first < layer.outputs() {
+            let last = choose((first, layer.outputs()), (lower, upper), rows)?;
+            let used = rows.held;
+            if used > 0 {
+                begin(kernel, (known.layers.len(), layer), sign, error, rows)?;
+                backward(kernel, known, NO_HINTS, rows)?;
             }
-            used += usize::from(unstable(ends));
-            last += 1;
-        }
-        rows.narrow(2 * used, kernel.lane_multiple());
-        let neurons = (first..last).zip(lower.iter().zip(upper.iter()).skip(first));
-        let neurons = neurons.filter(|(_, ends)| unstable(*ends)).map(|(neuron, _)| neuron);
-        if kernel.has_few(known.layers.len()) {
-            begin_few(kernel, (known.layers.len(), layer), neurons, error, used, rows)?;
-        } else {
-            let block = layer.inputs().checked_mul(rows.count).ok_or(Rejection::Shape)?;
-            rows.a.get_mut(..block).ok_or(Rejection::Shape)?.fill(0.0);
-            for (pair, neuron) in neurons.enumerate() {
-                let q = *error.get(neuron).ok_or(Rejection::Shape)?;
-                load(layer, neuron, 1.0, q, 2 * pair, rows)?;
-                load(layer, neuron, -1.0, q, 2 * pair + 1, rows)?;
-            }
-            rows.hold_all(layer.inputs())?;
-        }
-        if used > 0 {
-            finish_block(0, 2 * used, rows)?;
-            backward(kernel, known, NO_HINTS, rows)?;
-            let mut lane = 0;
             let ends = lower.iter_mut().zip(upper.iter_mut()).take(last).skip(first);
-            for (l, u) in ends.filter(|(l, u)| **l < 0.0 && **u > 0.0) {
-                let below = rows.bound(lane, known.factors)?;
-                let above = -rows.bound(lane + 1, known.factors)?;
-                lane += 2;
-                // Both enclosures hold for every input that satisfies the splits. Should they cross, there is none; and where
-                // nothing is split below, a bound is wrong: claim nothing.
-                if below > *u || above < *l || below > above {
+            let unstable = ends.filter(|(l, u)| **l < 0.0 && **u > 0.0);
+            for (lane, (l, u)) in unstable.enumerate() {
+                let bound = rows.bound(lane, known.factors)?;
+                // Both ends hold for every input that satisfies the splits. Should they cross, there is none; and where nothing
+                // is split below, a bound is wrong: claim nothing.
+                let crossed = if sign > 0.0 {
+                    *l = if bound > *l { bound } else { *l };
+                    bound > *u
+                } else {
+                    *u = if -bound < *u { -bound } else { *u };
+                    -bound < *l
+                };
+                if crossed {
                     return if is_cut { Ok(true) } else { Err(Rejection::NonFinite) };
                 }
-                *l = if below > *l { below } else { *l };
-                *u = if above < *u { above } else { *u };
             }
+            first = last;
         }
-        first = last;
     }
     Ok(false)
 }
 
-/// Starts a row at `sign · z` of one neuron of `layer`, in lane `lane` of a block that holds zeros.
-fn load(
-    layer: &Layer<'_>,
-    neuron: usize,
-    sign: f64,
-    error: f64,
-    lane: usize,
+/// Lists the next unstable neurons from `first` to `end`, as many as there are lanes, in `rows.index`; returns where the
+/// list ends.
+fn choose(
+    (first, end): (usize, usize),
+    (lower, upper): (&[f64], &[f64]),
     rows: &mut Lanes<'_>,
-) -> Result<(), Rejection> {
-    let lanes = rows.count;
-    let slots = rows.a.get_mut(lane..).ok_or(Rejection::Shape)?.iter_mut().step_by(lanes.max(1));
-    let bias = match layer.affine() {
-        Affine::Dense(dense) => {
-            let start = neuron * dense.cols();
-            let weights = dense.weights().get(start..start + dense.cols()).ok_or(Rejection::Shape)?;
-            for (slot, w) in slots.zip(weights).filter(|(_, w)| **w != 0.0) {
-                *slot = sign * f64::from(*w);
-            }
-            dense.bias().get(neuron)
+) -> Result<usize, Rejection> {
+    rows.held = 0;
+    let ends = lower.iter().zip(upper).enumerate().take(end).skip(first);
+    for (neuron, (l, u)) in ends {
+        if !(*l < 0.0 && *u > 0.0) {
+            continue;
         }
-        Affine::Scale(scale) => {
-            for (j, (slot, s)) in slots.zip(scale.scale()).enumerate() {
-                *slot = if j == neuron { sign * f64::from(*s) } else { 0.0 };
-            }
-            scale.shift().get(neuron)
+        if rows.held == rows.most {
+            return Ok(neuron);
         }
-    };
-    *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = sign * f64::from(*bias.ok_or(Rejection::Shape)?);
-    *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = error;
-    Ok(())
+        *rows.index.get_mut(rows.held).ok_or(Rejection::Shape)? = neuron as u32;
+        rows.held += 1;
+    }
+    Ok(end)
 }
 
-/// Starts rows at `z` and `−z` of each of `used` neurons of a layer of few weights: units on the neurons, taken through the layer.
-fn begin_few(
+/// Starts a row at `sign · z`, `sign = ±1`, of each neuron of `layer` that is listed.
+fn begin(
     kernel: &mut impl Kernel,
     (index, layer): (usize, &Layer<'_>),
-    neurons: impl Iterator<Item = usize>,
+    sign: f64,
     error: &[f64],
-    used: usize,
     rows: &mut Lanes<'_>,
 ) -> Result<(), Rejection> {
-    let Affine::Dense(dense) = layer.affine() else { return Err(Rejection::Shape) };
+    let used = rows.held;
+    rows.narrow(used, kernel.lane_multiple());
     let lanes = rows.count;
-    rows.a.get_mut(..used * lanes).ok_or(Rejection::Shape)?.fill(0.0);
-    for (pair, neuron) in neurons.enumerate() {
-        *rows.index.get_mut(pair).ok_or(Rejection::Shape)? = neuron as u32;
-        let bias = f64::from(*dense.bias().get(neuron).ok_or(Rejection::Shape)?);
-        let q = *error.get(neuron).ok_or(Rejection::Shape)?;
-        for (lane, sign) in [(2 * pair, 1.0), (2 * pair + 1, -1.0)] {
-            *rows.a.get_mut(pair * lanes + lane).ok_or(Rejection::Shape)? = sign;
-            *rows.value.get_mut(lane).ok_or(Rejection::Shape)? = sign * bias;
-            *rows.deduct.get_mut(lane).ok_or(Rejection::Shape)? = q;
+    let neurons = rows.index.get(..used).ok_or(Rejection::Shape)?;
+    rows.value.fill(0.0);
+    rows.deduct.fill(0.0);
+    let biases = match layer.affine() {
+        Affine::Dense(dense) => dense.bias(),
+        Affine::Scale(scale) => scale.shift(),
+    };
+    let starts = rows.value.iter_mut().zip(rows.deduct.iter_mut()).zip(neurons);
+    for ((value, deduct), neuron) in starts {
+        let neuron = *neuron as usize;
+        *value = sign * f64::from(*biases.get(neuron).ok_or(Rejection::Shape)?);
+        *deduct = *error.get(neuron).ok_or(Rejection::Shape)?;
+    }
+    match layer.affine() {
+        Affine::Dense(_) if kernel.has_few(index) => {
+            // Units on the neurons, taken through the layer: products with ±1 and sums with 0 are exact.
+            let units = rows.a.get_mut(..used * lanes).ok_or(Rejection::Shape)?;
+            units.fill(0.0);
+            for k in 0..used {
+                *units.get_mut(k * lanes + k).ok_or(Rejection::Shape)? = sign;
+            }
+            through(kernel, (index, layer), false, rows)
+        }
+        Affine::Dense(dense) => {
+            kernel.signed_rows(index, &dense, neurons, sign, lanes, rows.a);
+            rows.hold_all(layer.inputs())
+        }
+        Affine::Scale(scale) => {
+            rows.a.get_mut(..layer.inputs() * lanes).ok_or(Rejection::Shape)?.fill(0.0);
+            for (lane, neuron) in neurons.iter().enumerate() {
+                let neuron = *neuron as usize;
+                let s = f64::from(*scale.scale().get(neuron).ok_or(Rejection::Shape)?);
+                *rows.a.get_mut(neuron * lanes + lane).ok_or(Rejection::Shape)? = sign * s;
+            }
+            rows.hold_all(layer.inputs())
         }
     }
-    rows.held = used;
-    // Products with ±1 and sums with 0 are exact.
-    through(kernel, (index, layer), false, rows)
 }
 
 /// Clears the unused lanes of a block.

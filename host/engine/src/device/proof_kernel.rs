@@ -3,7 +3,7 @@
 //! The same loops as `certus_core::proof::lanes`, compiled wide, and packed products; nothing else. The oracle is
 //! `certus_core::proof::Plain`.
 
-use certus_core::proof::{Kernel, Lines, lanes};
+use certus_core::proof::{Kernel, Lines, Plain, lanes};
 use certus_core::{Affine, Dense, Layer};
 use certus_kernels::relax::wide;
 use certus_kernels::sparse::add_scaled;
@@ -180,18 +180,47 @@ impl Kernel for ProofKernel {
         reached
     }
 
-    fn pass(&mut self, a: &[f64], value: &mut [f64], deduct: &mut [f64], bias: f64, error: f64) {
-        wide(|| lanes::pass(a, value, deduct, bias, error));
+    fn signed_rows(
+        &mut self,
+        layer: usize,
+        dense: &Dense<'_>,
+        neurons: &[u32],
+        sign: f64,
+        lanes: usize,
+        out: &mut [f64],
+    ) {
+        let Wide::Dense { transposed, .. } = self.layer(layer) else {
+            return Plain.signed_rows(layer, dense, neurons, sign, lanes, out);
+        };
+        let columns = transposed.chunks_exact(dense.rows());
+        for (column, out) in columns.zip(out.chunks_exact_mut(lanes)) {
+            let (used, beyond) = out.split_at_mut(neurons.len());
+            for (slot, neuron) in used.iter_mut().zip(neurons) {
+                *slot = sign * column[*neuron as usize];
+            }
+            beyond.fill(0.0);
+        }
+    }
+
+    fn pass(
+        &mut self,
+        rows: (&[f64], &mut [f64]),
+        value: &mut [f64],
+        deduct: &mut [f64],
+        bias: f64,
+        error: f64,
+    ) {
+        wide(|| lanes::pass(rows, value, deduct, bias, error));
     }
     fn unstable(
         &mut self,
-        a: &mut [f64],
+        rows: (&[f64], &mut [f64]),
         alpha: &[f64],
         value: &mut [f64],
         deduct: &mut [f64],
         lines: Lines,
     ) {
-        wide(|| lanes::unstable(a, alpha, value, deduct, lines));
+        wide(|| lanes::unstable(rows, alpha, value, deduct, lines));
     }
     fn concretize(
         &mut self,
@@ -209,7 +238,6 @@ impl Kernel for ProofKernel {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use certus_core::proof::Plain;
 
     /// Small integers: every sum is exact, so any order gives the same.
     fn layer_data(rows: usize, cols: usize) -> (Vec<f32>, Vec<f32>) {
@@ -247,6 +275,15 @@ mod tests {
             Plain.transposed(0, &dense, &active, &a, lanes, &mut x);
             fast.transposed(0, &dense, &active, &a, lanes, &mut y);
             assert_eq!(x, y, "{rows}×{cols} transposed");
+
+            let neurons: Vec<u32> = active.iter().copied().take(lanes - 3).collect();
+            let sign = if rows % 2 == 0 { 1.0 } else { -1.0 };
+            let (mut x, mut y) = (vec![f64::NAN; cols * lanes], vec![f64::NAN; cols * lanes]);
+            Plain.signed_rows(0, &dense, &neurons, sign, lanes, &mut x);
+            fast.signed_rows(0, &dense, &neurons, sign, lanes, &mut y);
+            let (i, r) = (neurons[neurons.len() - 1] as usize, neurons.len() - 1);
+            assert_eq!(x[r], sign * f64::from(weights[i * cols]), "{rows}×{cols} signed");
+            assert_eq!(x, y, "{rows}×{cols} signed");
         }
     }
 
