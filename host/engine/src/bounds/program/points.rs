@@ -1,7 +1,8 @@
 //! Values and gradients at points, many at once in lanes.
 //!
 //! Gradients are those of the elements where they exist; at a kink one side's is taken, and a step function gets the slope of a
-//! smooth one, so that an attack has a direction to go.
+//! smooth one, so that an attack has a direction to go. On a plateau an attack asks for a `leak`, the slope of functions where they are
+//! flat.
 //!
 //! # Rounding
 //! *Estimate*.
@@ -118,17 +119,18 @@ impl<'n> Points<'n> {
     }
 
     /// The gradient `[inputs, lanes]` of `Σ weights·output` at the points last evaluated, `weights` `[outputs, lanes]`.
+    /// Functions that are flat where they are evaluated have the slope `leak` there.
     ///
     /// # Panics
     /// If `weights` has another length.
-    pub fn gradient(&mut self, weights: &[f32]) -> &[f32] {
+    pub fn gradient(&mut self, weights: &[f32], leak: f32) -> &[f32] {
         assert_eq!(weights.len(), self.net.outputs() * self.lanes, "weights of the outputs");
         let output = self.net.output;
         self.adjoints[output] =
             Some(Rows { support: Arc::clone(&self.full[output]), data: weights.to_vec() });
         for slot in (1..=output).rev() {
             if let Some(rows) = self.adjoints[slot].take() {
-                self.back(slot, rows);
+                self.back(slot, rows, leak);
             }
         }
         self.gradient = match self.adjoints[0].take() {
@@ -138,7 +140,7 @@ impl<'n> Points<'n> {
         &self.gradient
     }
 
-    fn back(&mut self, slot: usize, mut rows: Rows) {
+    fn back(&mut self, slot: usize, mut rows: Rows, leak: f32) {
         let (net, lanes) = (self.net, self.lanes);
         match &net.nodes[slot] {
             Node::Input | Node::Unused => {}
@@ -150,7 +152,7 @@ impl<'n> Points<'n> {
             Node::Elementwise { input, function } => {
                 let (x, y) = (&self.values[*input].data, &self.values[slot].data);
                 for ((a, x), y) in rows.data.iter_mut().zip(x).zip(y) {
-                    *a *= derivative(*function, *x, *y);
+                    *a *= derivative(*function, *x, *y, leak);
                 }
                 self.put(*input, rows.data);
             }
@@ -244,9 +246,9 @@ fn maxima(groups: &Groups, from: &[f32], to: &mut [f32], lanes: usize) {
     }
 }
 
-/// The derivative at `x`, where the function is `y`.
-fn derivative(function: Function, x: f32, y: f32) -> f32 {
-    let inside = |yes: bool, slope: f32| if yes { slope } else { 0.0 };
+/// The derivative at `x`, where the function is `y`; `leak` where the function is flat.
+fn derivative(function: Function, x: f32, y: f32, leak: f32) -> f32 {
+    let inside = |yes: bool, slope: f32| if yes { slope } else { leak };
     match function {
         Function::Relu => inside(x > 0.0, 1.0),
         Function::LeakyRelu { slope } => {
@@ -326,7 +328,7 @@ mod tests {
         let x: Vec<f32> = (0..4).flat_map(|j| (0..16).map(move |r| at(r)[j] as f32)).collect();
         let values = points.evaluate(&x).to_vec();
         let weights: Vec<f32> = [1.0f32, -2.0].iter().flat_map(|w| [*w; 16]).collect();
-        let gradient = points.gradient(&weights).to_vec();
+        let gradient = points.gradient(&weights, 0.0).to_vec();
         for r in 0..16 {
             let y = program.eval(&at(r));
             for (i, y) in y.iter().enumerate() {

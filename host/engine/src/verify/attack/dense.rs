@@ -119,14 +119,14 @@ impl Points for DensePoints<'_, '_> {
         self.values.last().map_or(&[], Vec::as_slice)
     }
 
-    fn gradient(&mut self, weights: &[f32]) -> &[f32] {
+    fn gradient(&mut self, weights: &[f32], leak: f32) -> &[f32] {
         let lanes = self.lanes;
         assert_eq!(weights.len(), self.outputs() * lanes, "weights of the outputs");
         self.adjoint.clear();
         self.adjoint.extend_from_slice(weights);
         for (k, layer) in self.layers.layers.iter().enumerate().rev() {
             if layer.relu {
-                wide(|| mask(&mut self.adjoint, &self.values[k]));
+                wide(|| mask(&mut self.adjoint, &self.values[k], leak));
             }
             let inputs = if k == 0 { self.layers.inputs } else { self.layers.layers[k - 1].outputs };
             self.next.resize(inputs * lanes, 0.0);
@@ -156,10 +156,15 @@ fn activate(z: &mut [f32], bias: &[f32], lanes: usize, relu: bool) {
     }
 }
 
-/// Derivatives of ReLU, 0 at the kink.
+/// Derivatives of ReLU, `leak` at the kink and below.
 #[inline(always)]
-fn mask(a: &mut [f32], post: &[f32]) {
+fn mask(a: &mut [f32], post: &[f32], leak: f32) {
     for (a, x) in a.iter_mut().zip(post) {
-        *a = if *x > 0.0 { *a } else { 0.0 };
+        *a = match *x > 0.0 {
+            true => *a,
+            // Not the product, which is NaN for an infinite adjoint.
+            false if leak == 0.0 => 0.0,
+            false => leak * *a,
+        };
     }
 }

@@ -38,11 +38,12 @@ pub trait Points {
     /// # Panics
     /// If `x` has another length.
     fn evaluate(&mut self, x: &[f32], lanes: usize) -> &[f32];
-    /// The gradient `[inputs, lanes]` of `Σ weights·output` at the points last evaluated, `weights` `[outputs, lanes]`.
+    /// The gradient `[inputs, lanes]` of `Σ weights·output` at the points last evaluated, `weights` `[outputs, lanes]`. Functions that
+    /// are flat where they are evaluated (an inactive ReLU) have the slope `leak` there: 0 for the gradient as it is.
     ///
     /// # Panics
     /// If `weights` has another length.
-    fn gradient(&mut self, weights: &[f32]) -> &[f32];
+    fn gradient(&mut self, weights: &[f32], leak: f32) -> &[f32];
 }
 
 /// Points, steps and lives of the attack that comes before anything else, by what an evaluation costs.

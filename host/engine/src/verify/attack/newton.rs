@@ -200,7 +200,7 @@ fn linearise(
                 goal.add_row(*row, 1.0, &mut weights, lanes, r);
             }
         }
-        let gradient = points.gradient(&weights);
+        let gradient = points.gradient(&weights, 0.0);
         for (r, wanted) in wanted.iter().enumerate() {
             if let Some((_, value)) = wanted.get(pass) {
                 let scaled =

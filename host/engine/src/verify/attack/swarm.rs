@@ -10,6 +10,8 @@
 //!   the inputs does;
 //! * direction: the signs of the gradient, or, where few inputs are open, also the gradient itself, scaled by the widths;
 //! * of a disjunct with several rows: the largest row, or all positive rows weighted by their size;
+//! * on a plateau (a gradient of zeros: all neurons of a layer are inactive) a lane follows the gradient that inactive neurons would have
+//!   if they leaked, and does not go back for standing still;
 //! * the disjunct: given, or at each step the one that is closest to being violated.
 //!
 //! Source: projected descent: Madry et al. 2018 (arXiv:1706.06083); strides, momentum and returns: Croce and Hein 2020
@@ -25,6 +27,8 @@ use certus_kernels::relax::wide;
 const MOMENTUM_SHARE: f32 = 0.75;
 /// Most points that are replayed after one evaluation: the deepest violations first.
 const REPLAYS: usize = 4;
+/// Slope of inactive neurons in the gradient of a lane on a plateau. A small one follows the neurons that are active.
+const LEAK: f32 = 0.01;
 /// With at most this many open inputs, half of the lanes follow the gradient itself.
 const FEW_INPUTS: usize = 16;
 
@@ -42,6 +46,8 @@ struct Life {
     disjunct: usize,
     /// Whether it is.
     nearest: bool,
+    /// Whether the last gradient was all zeros.
+    plateau: bool,
     best: f32,
     /// Since the last checkpoint: steps that improved, the best loss and whether the stride was just halved.
     improved: usize,
@@ -75,6 +81,8 @@ pub struct Swarm<'g> {
     wanders: Vec<f32>,
     rows: Vec<f32>,
     weights: Vec<f32>,
+    /// The gradient where lanes are on plateaus, `[inputs, lanes]`.
+    slopes: Vec<f32>,
     losses: Vec<f32>,
     targets: Vec<usize>,
     /// Starts handed over, `[inputs]` each.
@@ -109,6 +117,7 @@ impl<'g> Swarm<'g> {
             wanders: vec![0.0; goal.outputs() * lanes],
             rows: Vec::new(),
             weights: Vec::new(),
+            slopes: Vec::new(),
             losses: vec![0.0; lanes],
             targets: vec![0; lanes],
             queue: Vec::new(),
@@ -154,7 +163,13 @@ impl<'g> Swarm<'g> {
                 return None;
             }
             self.weigh();
-            let gradient = points.gradient(&self.weights);
+            let mut gradient = points.gradient(&self.weights, 0.0);
+            if self.find_plateaus(gradient) {
+                self.slopes.clear();
+                self.slopes.extend_from_slice(gradient);
+                self.leave_plateaus(points.gradient(&self.weights, LEAK));
+                gradient = &self.slopes;
+            }
             advance(
                 self.lanes,
                 gradient,
@@ -170,6 +185,31 @@ impl<'g> Swarm<'g> {
             );
         }
         None
+    }
+
+    /// Takes note of the lanes whose `gradient` is all zeros; whether there are any.
+    fn find_plateaus(&mut self, gradient: &[f32]) -> bool {
+        self.lives.iter_mut().for_each(|life| life.plateau = true);
+        let mut left = self.lanes;
+        for row in gradient.chunks_exact(self.lanes) {
+            for (life, _) in self.lives.iter_mut().zip(row).filter(|(life, g)| life.plateau && **g != 0.0) {
+                life.plateau = false;
+                left -= 1;
+            }
+            if left == 0 {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Lanes on plateaus take their gradient from `leaking`.
+    fn leave_plateaus(&mut self, leaking: &[f32]) {
+        for (row, from) in self.slopes.chunks_exact_mut(self.lanes).zip(leaking.chunks_exact(self.lanes)) {
+            for ((g, leaking), life) in row.iter_mut().zip(from).zip(&self.lives) {
+                *g = if life.plateau { *leaking } else { *g };
+            }
+        }
     }
 
     /// Starts the lanes whose lives are over.
@@ -249,6 +289,7 @@ impl<'g> Swarm<'g> {
             sums: number / 4 % 2 == 1,
             disjunct,
             nearest,
+            plateau: false,
             best: f32::INFINITY,
             improved: 0,
             best_then: f32::INFINITY,
@@ -330,7 +371,7 @@ impl<'g> Swarm<'g> {
             life.wander -= 1;
             return;
         }
-        if loss < life.best {
+        if loss < life.best || life.plateau && loss == life.best {
             life.best = loss;
             life.improved += 1;
             copy_lane(&self.x, &mut self.best, lanes, r);
@@ -338,10 +379,12 @@ impl<'g> Swarm<'g> {
         if life.age < life.next_check {
             return;
         }
-        let stuck = !life.halved && life.best >= life.best_then;
+        let stuck = !life.halved && !life.plateau && life.best >= life.best_then;
         let due = 4 * life.improved < 3 * life.interval || stuck;
-        if due {
+        if due || life.plateau {
             self.stride[r] *= 0.5;
+        }
+        if due {
             copy_lane(&self.best, &mut self.x, lanes, r);
             copy_lane(&self.best, &mut self.before, lanes, r);
         }
@@ -476,7 +519,7 @@ mod tests {
         goal.evaluate(&y, 32, &mut swarm.rows);
         assert!(swarm.look(&|_| None).is_none());
         swarm.weigh();
-        let gradient = points.gradient(&swarm.weights).to_vec();
+        let gradient = points.gradient(&swarm.weights, 0.0).to_vec();
         let loss = |x: &[f64], target: usize, sums: bool| -> f64 {
             let y = chain.eval_f64(x);
             let rows = case.disjuncts[target].rows.iter();

@@ -111,6 +111,41 @@ fn a_planted_ball_is_found_also_where_it_is_small() {
     }
 }
 
+/// `y₀ = −relu(radius − Σᵢ |xᵢ − aᵢ|)`: flat but for a small ball around `a`.
+fn funnel(at: &[f32], radius: f32) -> Chain {
+    let mut layers = distance(at).layers().to_vec();
+    let negated = OwnedAffine::Dense {
+        rows: 1,
+        cols: 2 * at.len(),
+        weights: vec![-1.0; 2 * at.len()],
+        bias: vec![radius],
+    };
+    layers[1] = OwnedLayer { affine: negated, relu: true };
+    let last = OwnedAffine::Dense { rows: 1, cols: 1, weights: vec![-1.0], bias: vec![0.0] };
+    layers.push(OwnedLayer { affine: last, relu: false });
+    Chain::new(layers).unwrap()
+}
+
+#[test]
+fn a_ball_on_a_plateau_is_found_though_the_gradient_is_zero_outside() {
+    for seed in 0..4 {
+        let (inputs, radius) = (20, 4.0);
+        let mut random = Random::new(80 + seed);
+        let at: Vec<f32> = uniform(&mut random, inputs).iter().map(|x| *x as f32).collect();
+        let chain = funnel(&at, radius);
+        let depth = f64::from(-radius) / 4.0;
+        let property = Property { inputs, outputs: 1, cases: vec![case(inputs, &[&[vec![1.0]]], depth)] };
+        let layers = chain.core_layers();
+        let dense = DenseLayers::new(&layers);
+        let goal = Goal::new(&property.cases, 1);
+        let judge = |x: &[f32]| check_witness(&chain, &property, x);
+        let found = Swarm::new(&goal, 32, 60, seed).run(&mut DensePoints::new(&dense), &judge, 60, &|| false);
+        let witness = found.unwrap_or_else(|| panic!("seed {seed}: not found"));
+        let far: f64 = witness.input.iter().zip(&at).map(|(x, a)| f64::from((x - a).abs())).sum();
+        assert!(far <= 0.75 * f64::from(radius) + 1e-4, "seed {seed}: {far}");
+    }
+}
+
 #[test]
 fn sparse_layers_give_the_values_and_gradients_of_full_ones() {
     let n = 300;
@@ -131,7 +166,7 @@ fn sparse_layers_give_the_values_and_gradients_of_full_ones() {
     let x: Vec<f32> = (0..n * 16).map(|_| 2.0 * random.unit() - 1.0).collect();
     let y = points.evaluate(&x, 16).to_vec();
     let weights: Vec<f32> = (0..n * 16).map(|_| 2.0 * random.unit() - 1.0).collect();
-    let gradient = points.gradient(&weights).to_vec();
+    let gradient = points.gradient(&weights, 0.0).to_vec();
     for r in [0, 7, 15] {
         let at: Vec<f64> = (0..n).map(|j| f64::from(x[j * 16 + r])).collect();
         let value = |x: &[f64]| -> f64 {

@@ -62,7 +62,7 @@ impl<'a> Attacker<'a> {
         attack::Points::evaluate(&mut self.points, &spread(point), lanes);
         let outputs = self.problem.parts.net.outputs();
         let weights = spread(&self.problem.spec.weights[row * outputs..][..outputs]);
-        self.points.gradient(&weights).iter().step_by(lanes).copied().collect()
+        self.points.gradient(&weights, 0.0).iter().step_by(lanes).copied().collect()
     }
 }
 
@@ -80,7 +80,7 @@ impl attack::Points for Points<'_> {
         self.set_lanes(lanes);
         Points::evaluate(self, x)
     }
-    fn gradient(&mut self, weights: &[f32]) -> &[f32] {
-        Points::gradient(self, weights)
+    fn gradient(&mut self, weights: &[f32], leak: f32) -> &[f32] {
+        Points::gradient(self, weights, leak)
     }
 }
