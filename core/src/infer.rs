@@ -5,6 +5,7 @@
 //!
 //! * dense: `total = bias`; for each block of 32 inputs: `s = 0`, then `s = s + w·x` in index order,
 //!   then `total = total + s`. Product and sum round separately (never a fused `mul_add`).
+//! * sparse: as the dense layer with zeros in all other places.
 //! * scale: `scale·x`, then `+ shift`.
 //! * ReLU: `if z < 0 { 0 } else { z }`: −0 stays −0 and NaN stays NaN.
 //!
@@ -85,6 +86,13 @@ pub fn forward(
         let x = now.get(..len).unwrap_or_default();
         match layer.affine() {
             Affine::Dense(dense) => dense_into(&dense, layer.relu(), x, next),
+            Affine::Sparse(sparse) => {
+                let finite = x.iter().all(|x| x.is_finite());
+                for ((row, bias), y) in sparse.row_iter().zip(next.iter_mut()) {
+                    let z = row.dot_blocked(x, finite, bias);
+                    *y = if layer.relu() { relu(z) } else { z };
+                }
+            }
             Affine::Scale(scale) => {
                 for (((x, s), t), y) in x.iter().zip(scale.scale()).zip(scale.shift()).zip(next.iter_mut()) {
                     let z = s * x + t;

@@ -1,11 +1,13 @@
 //! Layers over borrowed weights, and the chain of them that is a network.
 //!
 //! A network is a chain of affine maps, each optionally followed by ReLU:
-//! `x₀ → z₁ = A₁x₀ + b₁ → x₁ = relu?(z₁) → … → y`. Two kinds of affine map: [`Dense`] (`W x + b`)
-//! and [`Scale`] (element by element, for input normalisation). Weights are finite `f32`, row-major,
-//! and may lie in flash.
+//! `x₀ → z₁ = A₁x₀ + b₁ → x₁ = relu?(z₁) → … → y`. Three kinds of affine map: [`Dense`] (`W x + b`),
+//! [`Sparse`] (the same of few weights) and [`Scale`] (element by element, for input normalisation).
+//! Weights are finite `f32`, row-major, and may lie in flash.
 
 use core::fmt;
+
+pub use crate::sparse::{Sparse, SparseRow};
 
 use crate::round::{EtaCount, K_MAX, gamma_factor};
 
@@ -42,6 +44,8 @@ pub enum ShapeError {
         /// Index of that layer.
         layer: usize,
     },
+    /// The columns of a sparse row do not ascend, or its rows do not follow one another.
+    Order,
     /// A buffer has `found` elements where at least `needed` are needed.
     Buffer {
         /// Elements needed.
@@ -61,6 +65,7 @@ impl fmt::Display for ShapeError {
             }
             Self::NonFinite { layer } => write!(f, "layer {layer} has a weight that is NaN or infinite"),
             Self::TooWide { layer } => write!(f, "layer {layer} is too wide for the rounding argument"),
+            Self::Order => write!(f, "the weights of a sparse layer are out of order"),
             Self::Buffer { needed, found } => {
                 write!(f, "buffer of {found} elements where {needed} are needed")
             }
@@ -159,6 +164,19 @@ pub enum Affine<'a> {
     Dense(Dense<'a>),
     /// `scale ⊙ x + shift`.
     Scale(Scale<'a>),
+    /// `W x + b` of few weights.
+    Sparse(Sparse<'a>),
+}
+
+impl<'a> Affine<'a> {
+    /// What is added, one number for each output.
+    pub fn bias(&self) -> &'a [f32] {
+        match self {
+            Self::Dense(dense) => dense.bias,
+            Self::Scale(scale) => scale.shift,
+            Self::Sparse(sparse) => sparse.bias(),
+        }
+    }
 }
 
 /// An affine map, then ReLU if `relu`.
@@ -177,6 +195,10 @@ impl<'a> Layer<'a> {
     pub fn scale(scale: Scale<'a>, relu: bool) -> Self {
         Self { affine: Affine::Scale(scale), relu }
     }
+    /// A layer of few weights.
+    pub fn sparse(sparse: Sparse<'a>, relu: bool) -> Self {
+        Self { affine: Affine::Sparse(sparse), relu }
+    }
     /// The affine map.
     pub fn affine(&self) -> Affine<'a> {
         self.affine
@@ -190,6 +212,7 @@ impl<'a> Layer<'a> {
         match self.affine {
             Affine::Dense(d) => d.cols,
             Affine::Scale(s) => s.scale.len(),
+            Affine::Sparse(s) => s.cols(),
         }
     }
     /// Outputs.
@@ -197,6 +220,7 @@ impl<'a> Layer<'a> {
         match self.affine {
             Affine::Dense(d) => d.rows,
             Affine::Scale(s) => s.scale.len(),
+            Affine::Sparse(s) => s.rows(),
         }
     }
     /// Roundings on the longest path of one output's `f32` computation, in the order of [`crate::infer`].
@@ -204,9 +228,11 @@ impl<'a> Layer<'a> {
     /// Dense with `n` inputs: one product, at most `min(n, 32)` sums inside a block, `⌈n/32⌉` sums of
     /// blocks. Scale: one product, one sum.
     pub fn forward_roundings(&self) -> usize {
+        let of_row = |cols: usize| 1 + cols.min(crate::infer::BLOCK) + cols.div_ceil(crate::infer::BLOCK);
         match self.affine {
-            Affine::Dense(d) => 1 + d.cols.min(crate::infer::BLOCK) + d.cols.div_ceil(crate::infer::BLOCK),
+            Affine::Dense(d) => of_row(d.cols),
             Affine::Scale(_) => 2,
+            Affine::Sparse(s) => of_row(s.cols()),
         }
     }
     /// Products in one output, each of which can underflow by at most half of the smallest subnormal.
@@ -214,6 +240,7 @@ impl<'a> Layer<'a> {
         match self.affine {
             Affine::Dense(d) => d.cols,
             Affine::Scale(_) => 1,
+            Affine::Sparse(s) => s.cols(),
         }
     }
     /// Whether both borrow the same constants and apply the same map.
@@ -225,6 +252,7 @@ impl<'a> Layer<'a> {
             (Affine::Scale(a), Affine::Scale(b)) => {
                 core::ptr::eq(a.scale, b.scale) && core::ptr::eq(a.shift, b.shift)
             }
+            (Affine::Sparse(a), Affine::Sparse(b)) => a.is_same(&b),
             _ => false,
         };
         same && self.relu == other.relu
@@ -252,6 +280,7 @@ impl<'a> Layer<'a> {
         match self.affine {
             Affine::Dense(d) => are_finite(d.weights) && are_finite(d.bias),
             Affine::Scale(s) => are_finite(s.scale) && are_finite(s.shift),
+            Affine::Sparse(s) => are_finite(s.values()) && are_finite(s.bias()),
         }
     }
 }

@@ -39,7 +39,8 @@ pub mod program;
 pub mod proof;
 pub mod relax;
 pub mod round;
+mod sparse;
 
 pub use artifact::{ArtifactError, ArtifactView};
-pub use layer::{Affine, Dense, Layer, Network, Scale, ShapeError};
+pub use layer::{Affine, Dense, Layer, Network, Scale, ShapeError, Sparse, SparseRow};
 pub use monitor::{Decision, Evidence, Fault, Monitor, MonitorError, Status};

@@ -279,6 +279,19 @@ fn affine_step(layer: &Layer<'_>, row: &[f32], out: &mut [f32]) -> f32 {
                 }
             }
         }
+        Affine::Sparse(sparse) => {
+            out.fill(0.0);
+            for ((weights, b), a) in sparse.row_iter().zip(row) {
+                if *a != 0.0 {
+                    bias_sum += a * b;
+                    for (j, w) in weights.iter() {
+                        if let Some(slot) = out.get_mut(j) {
+                            *slot += a * w;
+                        }
+                    }
+                }
+            }
+        }
         Affine::Scale(scale) => {
             for (((slot, a), s), b) in out.iter_mut().zip(row).zip(scale.scale()).zip(scale.shift()) {
                 bias_sum += a * b;

@@ -4,7 +4,7 @@
 
 use super::{BoundError, Factors, post};
 use crate::infer::{BLOCK, dot_blocked};
-use crate::layer::{Affine, Layer, Network};
+use crate::layer::{Affine, Layer, Network, SparseRow};
 use crate::round::up;
 
 /// The intervals of one layer's outputs being written, with the row error `q` if CROWN follows.
@@ -26,6 +26,19 @@ fn abs_dot(weights: &[f32], v: &[f32]) -> f32 {
         total += s;
     }
     total
+}
+
+/// `Σ|w|v` for `v ≥ 0` over the weights that are stored: fewer terms, so no more roundings than the blocked sum of the row.
+fn abs_sum(row: &SparseRow<'_>, v: &[f32]) -> f32 {
+    let (mut total, mut sum, mut block) = (0.0f32, 0.0f32, 0);
+    for (j, w) in row.iter() {
+        if j / BLOCK != block {
+            total += sum;
+            (sum, block) = (0.0, j / BLOCK);
+        }
+        sum += w.abs() * v.get(j).copied().unwrap_or_default();
+    }
+    total + sum
 }
 
 /// Both sums of a row in one pass over the weights: `Σ|w|r` and `Σ|w|m`.
@@ -110,6 +123,15 @@ pub(super) fn affine_bounds(
                 (dot_blocked(w, centre, b), s, t, b)
             }),
         ),
+        Affine::Sparse(sparse) => {
+            let finite = centre.iter().all(|c| c.is_finite());
+            rows.write(
+                target,
+                sparse.row_iter().map(|(row, b)| {
+                    (row.dot_blocked(centre, finite, b), abs_sum(&row, radius), abs_sum(&row, mass), b)
+                }),
+            )
+        }
         Affine::Scale(scale) => rows.write(
             target,
             scale

@@ -62,6 +62,7 @@ fn weights(layer: &Layer<'_>) -> usize {
     match layer.affine() {
         Affine::Dense(dense) => dense.rows().saturating_mul(dense.cols()),
         Affine::Scale(scale) => scale.scale().len(),
+        Affine::Sparse(sparse) => sparse.values().len(),
     }
 }
 

@@ -134,23 +134,26 @@ pub(super) fn through(
 ) -> Result<(), Rejection> {
     let lanes = rows.count;
     let held = rows.index.get(..rows.held).ok_or(Rejection::Shape)?;
-    let dense = match layer.affine() {
-        Affine::Dense(dense) => dense,
-        Affine::Scale(scale) => {
-            for (i, a) in held.iter().zip(rows.a.chunks_exact_mut(lanes.max(1))) {
-                let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
-                a.iter_mut().for_each(|a| *a *= s);
-            }
-            return if all { Err(Rejection::Claim) } else { Ok(()) };
+    if let Affine::Scale(scale) = layer.affine() {
+        for (i, a) in held.iter().zip(rows.a.chunks_exact_mut(lanes.max(1))) {
+            let s = f64::from(*scale.scale().get(*i as usize).ok_or(Rejection::Shape)?);
+            a.iter_mut().for_each(|a| *a *= s);
         }
-    };
+        return if all { Err(Rejection::Claim) } else { Ok(()) };
+    }
     if !all && kernel.has_few(index) {
         let reached = kernel.transposed_few(index, held, rows.a, lanes, rows.next);
         rows.held = reached.len();
         let slots = rows.index.get_mut(..reached.len()).ok_or(Rejection::Shape)?;
         slots.iter_mut().zip(reached).for_each(|(slot, j)| *slot = *j);
     } else {
-        kernel.transposed(index, &dense, held, rows.a, lanes, rows.next);
+        match layer.affine() {
+            Affine::Dense(dense) => kernel.transposed(index, &dense, held, rows.a, lanes, rows.next),
+            Affine::Sparse(sparse) => {
+                kernel.transposed_sparse(index, &sparse, held, rows.a, lanes, rows.next);
+            }
+            Affine::Scale(_) => return Err(Rejection::Claim),
+        }
         rows.hold_all(layer.inputs())?;
     }
     core::mem::swap(&mut rows.a, &mut rows.next);
@@ -217,10 +220,7 @@ fn relax_layer(
     rows: &mut Lanes<'_>,
 ) -> Result<(), Rejection> {
     let lanes = rows.count;
-    let biases = match layer.affine() {
-        Affine::Dense(dense) => dense.bias(),
-        Affine::Scale(scale) => scale.shift(),
-    };
+    let biases = layer.affine().bias();
     if rows.held < layer.outputs() {
         hold_splits(hints, index, rows)?;
     }

@@ -1,7 +1,7 @@
 //! One layer's pre-activation intervals and row errors in `f64`.
 
 use super::{Factors, Kernel, Meaning, Rejection, TINY, up};
-use crate::layer::{Affine, Layer};
+use crate::layer::{Affine, Layer, Sparse};
 use crate::round::{eta_times, gamma_factor};
 
 /// What is known of a layer's pre-activations.
@@ -60,10 +60,12 @@ pub(super) fn layer_intervals(
         *m = if l.abs() > u.abs() { l.abs() } else { u.abs() };
         total += *m;
     }
-    let bias = match layer.affine() {
+    match layer.affine() {
         Affine::Dense(dense) => {
             kernel.interval_sums(index, &dense, [centre, radius, mass], [sum_c, sum_r, sum_m]);
-            dense.bias()
+        }
+        Affine::Sparse(sparse) => {
+            sparse_sums(&sparse, [centre, radius, mass], [sum_c, sum_r, sum_m]);
         }
         Affine::Scale(scale) => {
             let inputs = scale.scale().iter().zip(centre.iter()).zip(radius.iter()).zip(mass.iter());
@@ -73,9 +75,9 @@ pub(super) fn layer_intervals(
                 let s = f64::from(*s);
                 (*sum_c, *sum_r, *sum_m) = (s * c, s.abs() * r, s.abs() * m);
             }
-            scale.shift()
         }
-    };
+    }
+    let bias = layer.affine().bias();
     let device = device_error(layer, meaning)?;
     let sums = sum_c.iter().zip(sum_r.iter()).zip(sum_m.iter()).zip(bias);
     let targets = target.lower.iter_mut().zip(target.upper.iter_mut()).zip(target.error.iter_mut());
@@ -94,6 +96,22 @@ pub(super) fn layer_intervals(
         finite &= lower.is_finite() && upper.is_finite() && error.is_finite() && device.is_finite();
     }
     if finite { Ok(up(total * factors.inflate)) } else { Err(Rejection::NonFinite) }
+}
+
+/// `W c`, `|W| r` and `|W| m` over the weights that are stored: with fewer terms, no more roundings than [`Kernel::interval_sums`].
+fn sparse_sums(sparse: &Sparse<'_>, inputs: [&[f64]; 3], sums: [&mut [f64]; 3]) {
+    let [c, r, m] = inputs;
+    let [sum_c, sum_r, sum_m] = sums;
+    for ((((row, _), sum_c), sum_r), sum_m) in sparse.row_iter().zip(sum_c).zip(sum_r).zip(sum_m) {
+        let (mut y, mut s, mut t) = (0.0, 0.0, 0.0);
+        for (j, w) in row.iter() {
+            let (w, of) = (f64::from(w), |v: &[f64]| v.get(j).copied().unwrap_or(f64::NAN));
+            y += w * of(c);
+            s += w.abs() * of(r);
+            t += w.abs() * of(m);
+        }
+        (*sum_c, *sum_r, *sum_m) = (y, s, t);
+    }
 }
 
 /// How far the device's pre-activation can be from the real affine map of its inputs.

@@ -1,7 +1,7 @@
 //! The arithmetic of the checker behind a trait, so that a host can bring wide vectors: any order of summation and
 //! fused products are allowed by the rounding argument, nothing else is.
 
-use crate::layer::Dense;
+use crate::layer::{Dense, Sparse};
 
 /// Relaxation of one neuron for a block of lanes.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,26 @@ pub trait Kernel {
         out: &mut [f64],
     );
 
-    /// Whether so few weights of the dense layer `layer` are not 0 that [`Self::transposed_few`] is to be used.
+    /// As [`Self::transposed`], of a sparse layer.
+    fn transposed_sparse(
+        &mut self,
+        _layer: usize,
+        sparse: &Sparse<'_>,
+        active: &[u32],
+        a: &[f64],
+        lanes: usize,
+        out: &mut [f64],
+    ) {
+        out.iter_mut().take(sparse.cols() * lanes).for_each(|slot| *slot = 0.0);
+        for (i, a) in active.iter().zip(a.chunks_exact(lanes.max(1))) {
+            for (j, w) in sparse.row(*i as usize).iter() {
+                let (slots, w) = (out.get_mut(j * lanes..(j + 1) * lanes).unwrap_or_default(), f64::from(w));
+                slots.iter_mut().zip(a).for_each(|(slot, a)| *slot += w * a);
+            }
+        }
+    }
+
+    /// Whether so few weights of the dense or sparse layer `layer` are not 0 that [`Self::transposed_few`] is to be used.
     fn has_few(&self, _layer: usize) -> bool {
         false
     }

@@ -125,7 +125,7 @@ pub fn check_leaf(
         }
         done += width;
         relu_before = layer.relu();
-        mixed |= relu_before || matches!(layer.affine(), Affine::Dense(_));
+        mixed |= relu_before || !matches!(layer.affine(), Affine::Scale(_));
     }
     let known = Known { layers: network.layers(), region, lower, upper, error, mass, factors };
     check_claims(problem, kernel, known, splits, claims, &mut rows)
@@ -264,10 +264,7 @@ fn begin(
     let neurons = rows.index.get(..used).ok_or(Rejection::Shape)?;
     rows.value.fill(0.0);
     rows.deduct.fill(0.0);
-    let biases = match layer.affine() {
-        Affine::Dense(dense) => dense.bias(),
-        Affine::Scale(scale) => scale.shift(),
-    };
+    let biases = layer.affine().bias();
     let starts = rows.value.iter_mut().zip(rows.deduct.iter_mut()).zip(neurons);
     for ((value, deduct), neuron) in starts {
         let neuron = *neuron as usize;
@@ -275,15 +272,8 @@ fn begin(
         *deduct = *error.get(neuron).ok_or(Rejection::Shape)?;
     }
     match layer.affine() {
-        Affine::Dense(_) if kernel.has_few(index) => {
-            // Units on the neurons, taken through the layer: products with ±1 and sums with 0 are exact.
-            let units = rows.a.get_mut(..used * lanes).ok_or(Rejection::Shape)?;
-            units.fill(0.0);
-            for k in 0..used {
-                *units.get_mut(k * lanes + k).ok_or(Rejection::Shape)? = sign;
-            }
-            through(kernel, (index, layer), false, rows)
-        }
+        Affine::Dense(_) if kernel.has_few(index) => units_through(kernel, (index, layer), sign, rows),
+        Affine::Sparse(_) => units_through(kernel, (index, layer), sign, rows),
         Affine::Dense(dense) => {
             kernel.signed_rows(index, &dense, neurons, sign, lanes, rows.a);
             rows.hold_all(layer.inputs())
@@ -298,6 +288,22 @@ fn begin(
             rows.hold_all(layer.inputs())
         }
     }
+}
+
+/// Units on the neurons held, taken through the layer: products with ±1 and sums with 0 are exact.
+fn units_through(
+    kernel: &mut impl Kernel,
+    layer: (usize, &Layer<'_>),
+    sign: f64,
+    rows: &mut Lanes<'_>,
+) -> Result<(), Rejection> {
+    let (used, lanes) = (rows.held, rows.count);
+    let units = rows.a.get_mut(..used * lanes).ok_or(Rejection::Shape)?;
+    units.fill(0.0);
+    for k in 0..used {
+        *units.get_mut(k * lanes + k).ok_or(Rejection::Shape)? = sign;
+    }
+    through(kernel, layer, false, rows)
 }
 
 /// Clears the unused lanes of a block.
