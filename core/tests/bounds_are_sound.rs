@@ -43,6 +43,7 @@ fn exact_pre_activations(layers: &[Layer<'_>], x: &[BigRational]) -> Vec<BigRati
                 .row_iter()
                 .map(|(w, b)| w.iter().zip(&x).map(|(w, x)| exact(*w) * x).fold(exact(b), |s, t| s + t))
                 .collect(),
+            Affine::Sparse(_) => unreachable!("layers here are dense"),
             Affine::Scale(s) => {
                 x.iter().zip(s.scale()).zip(s.shift()).map(|((x, s), t)| exact(*s) * x + exact(*t)).collect()
             }
@@ -79,6 +80,7 @@ fn device_pre_activations(layers: &[Layer<'_>], x: &[f32]) -> Vec<f32> {
                     z.push(total);
                 }
             }
+            Affine::Sparse(_) => unreachable!("layers here are dense"),
             Affine::Scale(s) => z.extend((0..x.len()).map(|i| {
                 let p = s.scale()[i] * x[i];
                 p + s.shift()[i]
@@ -262,6 +264,7 @@ fn naive_interval_bounds(network: &Network<'_>, lower: &[f32], upper: &[f32]) ->
                     (end(true), end(false))
                 })
                 .unzip(),
+            Affine::Sparse(_) => unreachable!("layers here are dense"),
             Affine::Scale(s) => s
                 .scale()
                 .iter()

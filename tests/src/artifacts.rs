@@ -94,6 +94,7 @@ pub fn assert_well_formed(view: &ArtifactView<'_>) {
                 assert_eq!(dense.bias().len(), dense.rows());
                 (dense.weights(), dense.bias())
             }
+            Affine::Sparse(_) => panic!("an artifact has no sparse layer"),
             Affine::Scale(scale) => {
                 assert_eq!(scale.scale().len(), scale.shift().len());
                 (scale.scale(), scale.shift())

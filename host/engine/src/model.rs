@@ -61,6 +61,10 @@ impl Chain {
                     (Map::Dense { count: 1, rows: *rows, cols: *cols, weights }, bias)
                 }
                 OwnedAffine::Scale { scale, shift } => (Map::Scale(Constants::exact(scale.clone())), shift),
+                OwnedAffine::Sparse { matrix, bias } => {
+                    let weights = Arc::new(matrix.to_dense());
+                    (Map::Dense { count: 1, rows: matrix.rows(), cols: matrix.cols, weights }, bias)
+                }
             };
             slot = builder.affine(&format!("layer {i}"), slot, map, Some(Constants::exact(bias.clone())))?;
             if layer.relu {

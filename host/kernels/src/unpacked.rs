@@ -213,6 +213,26 @@ impl Sparse {
         Some(Self { cols, starts, columns, values })
     }
 
+    /// The matrix of the weights `rows` that are not 0, each with its column.
+    ///
+    /// # Panics
+    /// If a column is not below `cols`.
+    pub fn of_rows<R: IntoIterator<Item = (u32, f32)>>(
+        cols: usize,
+        rows: impl IntoIterator<Item = R>,
+    ) -> Self {
+        let mut matrix = Self { cols, starts: vec![0], columns: Vec::new(), values: Vec::new() };
+        for row in rows {
+            for (j, w) in row.into_iter().filter(|(_, w)| *w != 0.0) {
+                assert!((j as usize) < cols, "column {j} of {cols}");
+                matrix.columns.push(j);
+                matrix.values.push(w);
+            }
+            matrix.starts.push(matrix.columns.len());
+        }
+        matrix
+    }
+
     /// Weights that are not 0.
     pub fn len(&self) -> usize {
         self.values.len()

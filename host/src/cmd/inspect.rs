@@ -208,6 +208,7 @@ fn layer_kind(affine: Affine<'_>) -> (&'static str, usize) {
     match affine {
         Affine::Dense(dense) => ("dense", dense.rows() * (dense.cols() + 1)),
         Affine::Scale(scale) => ("scale", 2 * scale.scale().len()),
+        Affine::Sparse(sparse) => ("sparse", sparse.values().len() + sparse.rows()),
     }
 }
 

@@ -100,6 +100,16 @@ impl Affine64 {
                 let row = |row: &[f32]| entries(row.iter().map(|w| f64::from(*w)));
                 Self { cols: *cols, rows: weights.chunks_exact(*cols).map(row).collect(), bias: wide(bias) }
             }
+            OwnedAffine::Sparse { matrix, bias } => {
+                let mut rows = vec![Vec::new(); matrix.rows()];
+                let values = &matrix.values.values;
+                matrix.for_each(|i, j, k| {
+                    if values[k] != 0.0 {
+                        rows[i].push((j as u32, f64::from(values[k])));
+                    }
+                });
+                Self { cols: matrix.cols, rows, bias: wide(bias) }
+            }
             OwnedAffine::Scale { scale, shift } => {
                 let rows = scale.iter().enumerate().map(|(i, s)| vec![(i as u32, f64::from(*s))]).collect();
                 Self { cols: scale.len(), rows, bias: wide(shift) }

@@ -153,7 +153,9 @@ fn network_payload(chain: &Chain) -> Result<Vec<u8>, EmitError> {
     let start = NETWORK_HEADER_LEN + layers.len() * LAYER_ENTRY_LEN;
     for layer in layers {
         pad(&mut constants);
-        let (kind, rows, cols, first, second) = match &layer.affine {
+        let affine = layer.affine.written_out();
+        let (kind, rows, cols, first, second) = match affine.as_ref() {
+            OwnedAffine::Sparse { .. } => unreachable!("its weights are written out"),
             OwnedAffine::Dense { rows, cols, weights, bias } => (KIND_DENSE, *rows, *cols, weights, bias),
             OwnedAffine::Scale { scale, shift } => (KIND_SCALE, scale.len(), scale.len(), scale, shift),
         };
@@ -284,6 +286,14 @@ fn owned_layer(layer: &Layer<'_>) -> OwnedLayer {
             weights: dense.weights().to_vec(),
             bias: dense.bias().to_vec(),
         },
+        Affine::Sparse(sparse) => {
+            let mut weights = vec![0.0; sparse.rows() * sparse.cols()];
+            for (i, (row, _)) in sparse.row_iter().enumerate() {
+                row.iter().for_each(|(j, w)| weights[i * sparse.cols() + j] = w);
+            }
+            let (rows, cols, bias) = (sparse.rows(), sparse.cols(), sparse.bias().to_vec());
+            OwnedAffine::Dense { rows, cols, weights, bias }
+        }
         Affine::Scale(scale) => {
             OwnedAffine::Scale { scale: scale.scale().to_vec(), shift: scale.shift().to_vec() }
         }

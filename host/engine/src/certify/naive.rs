@@ -36,8 +36,9 @@ pub fn forward(chain: &Chain, input: &[f32]) -> Vec<f32> {
     assert_eq!(input.len(), chain.inputs(), "input has the shape [inputs]");
     let mut x = input.to_vec();
     for layer in chain.layers() {
-        let mut z = match &layer.affine {
+        let mut z = match layer.affine.written_out().as_ref() {
             OwnedAffine::Dense { weights, bias, .. } => dense(weights, bias, &x),
+            OwnedAffine::Sparse { .. } => unreachable!("its weights are written out"),
             OwnedAffine::Scale { scale, shift } => {
                 let mut out = Vec::new();
                 for j in 0..x.len() {

@@ -2,7 +2,7 @@
 
 use certus_core::{ShapeError, round};
 
-use crate::program::{Affine, Constants, Function, Map, Operation, Program, Slot, Step};
+use crate::program::{Affine, Constants, Function, Map, Operation, Program, Slot, Step, Term};
 
 use super::{Chain, OwnedAffine, OwnedLayer};
 
@@ -43,6 +43,32 @@ impl Program {
             step.operation.inputs().iter().all(|s| *s == Slot(i)) && problem(&step.operation).is_none()
         };
         chained && check_widths(self).is_ok() && self.steps().iter().enumerate().all(fits)
+    }
+
+    /// The program as a chain in which sparse maps, at most `count`, are layers of few weights, if it is one.
+    pub fn into_sparse_chain(self, count: usize) -> Option<Chain> {
+        let chained = self.output() == Slot(self.steps().len());
+        let fits = |(i, step): (usize, &Step)| {
+            let is_sparse = matches!(&step.operation, Operation::Affine(affine) if is_sparse(affine));
+            let in_order = step.operation.inputs().iter().all(|s| *s == Slot(i));
+            in_order && (is_sparse || problem(&step.operation).is_none())
+        };
+        let maps =
+            self.steps().iter().filter(|s| matches!(&s.operation, Operation::Affine(a) if is_sparse(a)));
+        if maps.count() > count {
+            return None;
+        }
+        if !chained || check_widths(&self).is_err() || !self.steps().iter().enumerate().all(fits) {
+            return None;
+        }
+        let mut layers = Layers { layers: Vec::new(), width: self.inputs() };
+        for step in self.into_steps() {
+            match step.operation {
+                Operation::Affine(affine) => layers.affine(affine),
+                _ => layers.relu(),
+            }
+        }
+        Chain::new(layers.layers).ok()
     }
 
     /// The program as a chain of layers: its affine steps of one plain map, each with the ReLU that follows.
@@ -90,17 +116,24 @@ impl Layers {
         if let Some(problem) = problem(&step.operation) {
             return refuse(problem);
         }
-        if let Operation::Affine(affine) = step.operation {
-            let affine = layer(affine, self.width);
-            self.width = match &affine {
-                OwnedAffine::Dense { rows, .. } => *rows,
-                OwnedAffine::Scale { scale, .. } => scale.len(),
-            };
-            self.layers.push(OwnedLayer { affine, relu: false });
-        } else {
-            self.relu();
+        match step.operation {
+            Operation::Affine(affine) => self.affine(affine),
+            _ => self.relu(),
         }
         Ok(())
+    }
+
+    /// An affine map that [`affine_problem`] or [`is_sparse`] accepts.
+    fn affine(&mut self, affine: Affine) {
+        {
+            let mut affine = layer(affine, self.width);
+            if self.layers.is_empty() {
+                // The checker reads the first layer's rows in full.
+                affine = affine.written_out().into_owned();
+            }
+            self.width = affine.outputs();
+            self.layers.push(OwnedLayer { affine, relu: false });
+        }
     }
 
     /// ReLU of what the last layer gives; that of a ReLU is the same.
@@ -144,7 +177,18 @@ fn affine_problem(affine: &Affine) -> Option<&'static str> {
     }
 }
 
-/// An affine step that reads `width` elements as that of a layer; [`affine_problem`] found nothing.
+/// Whether an affine step is one sparse map with exact constants.
+fn is_sparse(affine: &Affine) -> bool {
+    let exact = |constants: &Constants| constants.error.is_none();
+    match affine.terms.as_slice() {
+        [Term { map: Map::Sparse(sparse), .. }] => {
+            exact(&sparse.values) && affine.bias.as_ref().is_none_or(exact)
+        }
+        _ => false,
+    }
+}
+
+/// An affine step that reads `width` elements as that of a layer; [`affine_problem`] found nothing, or it [`is_sparse`].
 ///
 /// # Panics
 /// If it would have.
@@ -157,6 +201,10 @@ fn layer(affine: Affine, width: usize) -> OwnedAffine {
         Map::Dense { count: 1, rows, cols, weights } => {
             let weights = std::sync::Arc::unwrap_or_clone(weights);
             OwnedAffine::Dense { rows, cols, weights, bias: shift(rows) }
+        }
+        Map::Sparse(matrix) => {
+            let bias = shift(matrix.rows());
+            OwnedAffine::Sparse { matrix, bias }
         }
         _ => unreachable!("the map was checked"),
     }

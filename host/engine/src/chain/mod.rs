@@ -7,7 +7,11 @@ mod from_program;
 
 pub use from_program::ChainError;
 
+use std::borrow::Cow;
+
 use certus_core::{Dense, Layer, Network, Scale, ShapeError};
+
+use crate::program::Sparse;
 
 /// An affine map that owns its constants.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,6 +34,32 @@ pub enum OwnedAffine {
         /// Summands, `[n]`.
         shift: Vec<f32>,
     },
+    /// `W x + b` of few weights: means the dense layer with zeros in all other places, and is that layer wherever layers are
+    /// named, stored or exported.
+    Sparse {
+        /// `W` with exact values, columns ascending in each row.
+        matrix: Sparse,
+        /// `[rows]`.
+        bias: Vec<f32>,
+    },
+}
+
+impl OwnedAffine {
+    /// Outputs.
+    pub fn outputs(&self) -> usize {
+        match self {
+            Self::Dense { rows, .. } => *rows,
+            Self::Scale { scale, .. } => scale.len(),
+            Self::Sparse { matrix, .. } => matrix.rows(),
+        }
+    }
+
+    /// The same map, its weights written out if they are few.
+    pub fn written_out(&self) -> Cow<'_, Self> {
+        let Self::Sparse { matrix, bias } = self else { return Cow::Borrowed(self) };
+        let (rows, cols) = (matrix.rows(), matrix.cols);
+        Cow::Owned(Self::Dense { rows, cols, weights: matrix.to_dense(), bias: bias.clone() })
+    }
 }
 
 /// An affine map, then ReLU if `relu`.
@@ -48,6 +78,11 @@ impl OwnedLayer {
                 Layer::dense(Dense::new(*rows, *cols, weights, bias)?, self.relu)
             }
             OwnedAffine::Scale { scale, shift } => Layer::scale(Scale::new(scale, shift)?, self.relu),
+            OwnedAffine::Sparse { matrix, bias } => {
+                let lists = [matrix.starts.as_slice(), matrix.columns.as_slice()];
+                let sparse = certus_core::Sparse::new(matrix.cols, lists, &matrix.values.values, bias)?;
+                Layer::sparse(sparse, self.relu)
+            }
         })
     }
 }
@@ -122,6 +157,11 @@ impl Chain {
                         f64::from(*b) + row.iter().zip(&x).map(|(w, x)| f64::from(*w) * x).sum::<f64>()
                     })
                     .collect(),
+                OwnedAffine::Sparse { matrix, bias } => {
+                    let mut sums = vec![0.0; bias.len()];
+                    matrix.for_each(|i, j, k| sums[i] += f64::from(matrix.values.values[k]) * x[j]);
+                    bias.iter().zip(sums).map(|(b, s)| f64::from(*b) + s).collect()
+                }
                 OwnedAffine::Scale { scale, shift } => x
                     .iter()
                     .zip(scale)

@@ -61,6 +61,12 @@ impl ProofKernel {
         let pack = |layer: &Layer<'_>| match layer.affine() {
             Affine::Dense(dense) => Some(Wide::new(&dense)),
             Affine::Scale(_) => None,
+            Affine::Sparse(sparse) => {
+                let rows = sparse.row_iter().map(|(row, _)| {
+                    row.iter().filter(|(_, w)| *w != 0.0).map(|(j, w)| (j as u32, f64::from(w)))
+                });
+                Some(Wide::Sparse(Sparse::new(sparse.cols(), rows)))
+            }
         };
         Self { layers: Arc::new(layers.iter().map(pack).collect()), reached: Vec::new(), places: Vec::new() }
     }

@@ -57,7 +57,8 @@ struct Exporter {
 
 impl Exporter {
     fn affine(&mut self, index: usize, affine: &OwnedAffine) {
-        match affine {
+        match affine.written_out().as_ref() {
+            OwnedAffine::Sparse { .. } => unreachable!("its weights are written out"),
             OwnedAffine::Dense { rows, cols, weights, bias } => {
                 let w = self.constant(index, "weight", &[*rows, *cols], weights);
                 let b = self.constant(index, "bias", &[*rows], bias);

@@ -6,6 +6,7 @@
 mod error;
 mod eval;
 mod export;
+mod floats;
 mod import;
 mod lower;
 mod network;
@@ -24,6 +25,7 @@ use std::path::Path;
 pub use error::{Fault, LoadError, Name};
 pub use eval::Number;
 pub use export::{to_onnx, write_onnx};
+pub use floats::Floats;
 pub use import::{OPERATOR_SET_MAX, OPERATOR_SET_MIN, OPERATORS, Operator};
 pub use network::{Network, Node, Value, ValueId};
 pub use onnx::OnnxModel;
@@ -76,7 +78,7 @@ pub fn load_program(path: &Path) -> Result<Program, LoadError> {
 /// # Errors
 /// [`LoadError`], naming file and node or tensor.
 pub fn load_model(path: &Path, weights: Option<&Path>) -> Result<Model, LoadError> {
-    load_network_with(path, weights)?.lower().map(Model::from)
+    load_network_with(path, weights)?.lower_to_model()
 }
 
 /// Reads the ONNX network at `path` as a chain of layers.

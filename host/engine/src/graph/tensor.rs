@@ -6,6 +6,7 @@
 use std::path::{Component, Path};
 
 use super::error::{Fault, Name};
+use super::floats::{Few, Floats};
 use super::onnx::{DataType, TensorProto};
 
 /// Cap on the elements of one tensor or value.
@@ -27,7 +28,7 @@ pub struct Tensor {
 #[derive(Clone, Debug, PartialEq)]
 pub enum TensorData {
     /// Finite numbers.
-    Float(Vec<f32>),
+    Float(Floats),
     /// Integers: shapes and axes.
     Int(Vec<i64>),
 }
@@ -65,16 +66,21 @@ impl Tensor {
         let source = Source::find(proto, &name, directory)?;
         let data = match kind {
             DataType::Float => {
+                if let Some(few) = source.few(count) {
+                    let places = few.indices.iter().map(|i| *i as usize);
+                    check_places(&name, places.zip(few.values.iter().map(|v| f64::from(*v))))?;
+                    return Ok(Self { shape, data: TensorData::Float(few.into()) });
+                }
                 let values = source.elements(&name, count, &proto.float_data, f32::from_le_bytes)?;
                 if !are_finite(&values) {
                     check_finite(&name, values.iter().map(|v| f64::from(*v)))?;
                 }
-                TensorData::Float(values)
+                TensorData::Float(values.into())
             }
             DataType::Double => {
                 let values = source.elements(&name, count, &proto.double_data, f64::from_le_bytes)?;
                 check_finite(&name, values.iter().copied())?;
-                TensorData::Float(narrow(&name, &values)?)
+                TensorData::Float(narrow(&name, &values)?.into())
             }
             DataType::Int64 => {
                 TensorData::Int(source.elements(&name, count, &proto.int64_data, i64::from_le_bytes)?)
@@ -96,7 +102,7 @@ impl Tensor {
                 let widen = if kind == DataType::Float16 { half } else { bfloat };
                 let values: Vec<f32> = bits.into_iter().map(|b| widen(b as u16)).collect();
                 check_finite(&name, values.iter().map(|v| f64::from(*v)))?;
-                TensorData::Float(values)
+                TensorData::Float(values.into())
             }
         };
         Ok(Self { shape, data })
@@ -119,6 +125,14 @@ impl<'a> Source<'a> {
             return read_external(proto, name, directory).map(Source::External);
         }
         Ok(proto.raw_data.as_deref().map_or(Source::Typed, Source::Raw))
+    }
+
+    /// `count` numbers of type `f32`, if they are many and few of them are not 0.
+    fn few(&self, count: usize) -> Option<Few> {
+        match self {
+            Source::Raw(bytes) if bytes.len() == 4 * count => Few::find(bytes),
+            _ => None,
+        }
     }
 
     fn elements<T: Copy, const WIDTH: usize>(
@@ -196,7 +210,11 @@ pub(crate) fn are_finite(values: &[f32]) -> bool {
 }
 
 fn check_finite(name: &Name, values: impl Iterator<Item = f64>) -> Result<(), Fault> {
-    let mut values = values.enumerate();
+    check_places(name, values.enumerate())
+}
+
+/// As [`check_finite`], of numbers with their places in the tensor.
+fn check_places(name: &Name, mut values: impl Iterator<Item = (usize, f64)>) -> Result<(), Fault> {
     match values.find(|(_, v)| !v.is_finite()) {
         Some((index, value)) => Err(Fault::NonFinite { tensor: name.clone(), index, value }),
         None => Ok(()),
@@ -308,7 +326,7 @@ mod tests {
             double_data: vec![1.5, -0.0],
             ..typed.clone()
         };
-        let expected = Tensor { shape: vec![2, 1], data: TensorData::Float(vec![1.5, -0.0]) };
+        let expected = Tensor { shape: vec![2, 1], data: TensorData::Float(vec![1.5, -0.0].into()) };
         for proto in [typed, raw, double] {
             assert_eq!(Tensor::read(&proto, None).unwrap(), expected);
         }
@@ -350,7 +368,7 @@ mod tests {
             Tensor::read(&proto, Some(dir.path()))
         };
         let found = with(&[("location", "weights.bin"), ("offset", "4"), ("length", "8")]).unwrap();
-        assert_eq!(found.data, TensorData::Float(vec![1.0, 2.0]));
+        assert_eq!(found.data, TensorData::Float(vec![1.0, 2.0].into()));
         let refused = |entries: &[(&str, &str)]| with(entries).unwrap_err().to_string();
         assert!(refused(&[("location", "nowhere.bin")]).contains("no such file"));
         assert!(refused(&[("location", "../weights.bin")]).contains("below the model's directory"));

@@ -442,7 +442,8 @@ proptest! {
         // reals, so f64 differs only by rounding, relative to the sum of magnitudes.
         let network = parse_onnx_bytes(&to_onnx(&chain).to_bytes(), "t").unwrap();
         let x = &x[..chain.inputs()];
-        let magnitude = chain.layers().iter().fold(2.0f64, |m, l| match &l.affine {
+        let magnitude = chain.layers().iter().fold(2.0f64, |m, l| match l.affine.written_out().as_ref() {
+            OwnedAffine::Sparse { .. } => unreachable!("its weights are written out"),
             OwnedAffine::Dense { weights, bias, .. } =>
                 m * (1.0 + weights.iter().map(|w| f64::from(w.abs())).sum::<f64>())
                     + bias.iter().map(|b| f64::from(b.abs())).sum::<f64>(),

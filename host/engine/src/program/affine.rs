@@ -157,6 +157,13 @@ impl Sparse {
         self.starts.len().saturating_sub(1)
     }
 
+    /// All values, zeros included, `[rows, cols]`, row-major.
+    pub fn to_dense(&self) -> Vec<f32> {
+        let mut dense = vec![0.0; self.rows() * self.cols];
+        self.for_each(|i, j, k| dense[i * self.cols + j] = self.values.values[k]);
+        dense
+    }
+
     /// Calls `visit(output, input, value index)` for every stored value, rows in order.
     pub fn for_each(&self, mut visit: impl FnMut(usize, usize, usize)) {
         for (row, w) in self.starts.windows(2).enumerate() {

@@ -91,7 +91,7 @@ impl<'a> Track<'a> {
     fn next(&mut self, relu: bool) -> Option<OwnedAffine> {
         let (first, rest) = self.layers.split_first().filter(|(l, _)| l.relu == relu)?;
         self.layers = rest;
-        Some(first.affine.clone())
+        Some(first.affine.written_out().into_owned())
     }
 }
 
@@ -138,10 +138,7 @@ fn step(
     let blocks: Vec<OwnedAffine> =
         blocks.into_iter().zip(tracks.iter()).map(|(b, t)| b.unwrap_or_else(|| stay(t.width))).collect();
     for (track, block) in tracks.iter_mut().zip(&blocks) {
-        track.width = match block {
-            OwnedAffine::Dense { rows, .. } => *rows,
-            OwnedAffine::Scale { scale, .. } => scale.len(),
-        };
+        track.width = block.outputs();
     }
     let rows: usize = tracks.iter().map(|t| t.width).sum();
     if blocks.iter().all(|b| matches!(b, OwnedAffine::Scale { .. })) {
@@ -170,6 +167,12 @@ fn block_diagonal(blocks: &[OwnedAffine], rows: usize, cols: usize) -> OwnedAffi
                 }
                 bias.extend(b);
                 col += own;
+            }
+            OwnedAffine::Sparse { matrix, bias: b } => {
+                let values = &matrix.values.values;
+                matrix.for_each(|i, j, k| weights[(row + i) * cols + col + j] = values[k]);
+                bias.extend(b);
+                col += matrix.cols;
             }
             OwnedAffine::Scale { scale, shift } => {
                 scale.iter().enumerate().for_each(|(i, s)| weights[(row + i) * cols + col + i] = *s);

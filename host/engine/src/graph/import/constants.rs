@@ -40,11 +40,11 @@ pub(super) fn import_constant_of_shape(builder: &mut Builder<'_>, node: &OpenNod
     builder.claim(node, &shape, true)?;
     let count = shape.iter().product();
     let value = match node.find("value") {
-        None => TensorData::Float(vec![0.0]),
+        None => TensorData::Float(vec![0.0].into()),
         Some(_) => node.constant(builder.directory)?.data,
     };
     let data = match value {
-        TensorData::Float(v) if v.len() == 1 => TensorData::Float(vec![v[0]; count]),
+        TensorData::Float(v) if v.len() == 1 => TensorData::Float(vec![v[0]; count].into()),
         TensorData::Int(v) if v.len() == 1 => TensorData::Int(vec![v[0]; count]),
         _ => return Err(node.attribute("its value must have one element".into())),
     };

@@ -170,7 +170,7 @@ pub(super) fn import_variadic(builder: &mut Builder<'_>, node: &OpenNode<'_>) ->
         current = emit_binary(builder, node, binary, [current, *next])?;
     }
     if node.operator == "Mean" && inputs.len() > 1 {
-        let data = TensorData::Float(vec![inputs.len() as f32]);
+        let data = TensorData::Float(vec![inputs.len() as f32].into());
         let count = builder.push_constant("count", Tensor { shape: vec![], data });
         current = emit_binary(builder, node, Binary::Div, [current, count])?;
     }

@@ -71,7 +71,7 @@ fn gather(operands: &[Operand<'_>], indices: &[u32]) -> Folded {
         (true, false) => Folded::Constant(TensorData::Int(indices.iter().map(|i| ints[pick(i)]).collect())),
         (true, true) => match operands.first().map(|o| o.data) {
             Some(TensorData::Int(_)) => Folded::Constant(TensorData::Int(vec![])),
-            _ => Folded::Constant(TensorData::Float(vec![])),
+            _ => Folded::Constant(TensorData::Float(vec![].into())),
         },
         (false, false) => Folded::Refused("mixes numbers and integers; convert them to float"),
     }
@@ -82,7 +82,7 @@ fn fold_binary(binary: Binary, a: &Operand<'_>, b: &Operand<'_>, output: &[usize
     match (a.data, b.data) {
         (TensorData::Float(a), TensorData::Float(b)) => {
             let values: Option<Vec<f32>> = pairs().map(|(i, j)| exact_binary(binary, a[i], b[j])).collect();
-            values.map_or(Folded::Kept, |v| Folded::Constant(TensorData::Float(v)))
+            values.map_or(Folded::Kept, |v| Folded::Constant(TensorData::Float(v.into())))
         }
         (TensorData::Int(a), TensorData::Int(b)) => {
             let values: Option<Vec<i64>> = pairs().map(|(i, j)| integer_binary(binary, a[i], b[j])).collect();

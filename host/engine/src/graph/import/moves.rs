@@ -280,7 +280,7 @@ pub(super) fn import_trilu(builder: &mut Builder<'_>, node: &OpenNode<'_>) -> Re
 pub(super) fn zero_like(builder: &mut Builder<'_>, like: ValueId) -> ValueId {
     let data = match builder.constant(like) {
         Some(TensorData::Int(_)) => TensorData::Int(vec![0]),
-        _ => TensorData::Float(vec![0.0]),
+        _ => TensorData::Float(vec![0.0].into()),
     };
     builder.push_constant("zero", Tensor { shape: vec![], data })
 }

@@ -116,7 +116,7 @@ impl OpenNode<'_> {
             return Tensor::read(&named, directory);
         }
         if self.find("value_float").is_some() {
-            return tensor(vec![], TensorData::Float(vec![self.float("value_float", 0.0)?]));
+            return tensor(vec![], TensorData::Float(vec![self.float("value_float", 0.0)?].into()));
         }
         if self.find("value_int").is_some() {
             return tensor(vec![], TensorData::Int(vec![self.int("value_int", 0)?]));
@@ -125,7 +125,7 @@ impl OpenNode<'_> {
             .find("value_floats")
             .filter(|a| !a.floats.is_empty() && a.floats.iter().all(|f| f.is_finite()))
         {
-            return tensor(vec![a.floats.len()], TensorData::Float(a.floats.clone()));
+            return tensor(vec![a.floats.len()], TensorData::Float(a.floats.clone().into()));
         }
         if let Some(ints) = self.ints("value_ints") {
             return tensor(vec![ints.len()], TensorData::Int(ints));

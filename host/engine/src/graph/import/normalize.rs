@@ -90,7 +90,8 @@ pub(super) fn import_rms_normalization(builder: &mut Builder<'_>, node: &OpenNod
     let mut kept = shape.clone();
     kept[axis..].fill(1);
     let constant = |builder: &mut Builder<'_>, value: f32| {
-        builder.push_constant("epsilon", Tensor { shape: vec![], data: TensorData::Float(vec![value]) })
+        builder
+            .push_constant("epsilon", Tensor { shape: vec![], data: TensorData::Float(vec![value].into()) })
     };
     let squares = builder.emit(node, Op::Binary(Binary::Mul), vec![input, input], shape.clone())?;
     let reduce = Op::Reduce { kind: Reduce::Mean, axes: (axis..shape.len()).collect() };

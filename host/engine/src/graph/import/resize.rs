@@ -230,7 +230,7 @@ fn interpolate(
         let taken = take(builder, node, input, axis, positions)?;
         let mut dims = vec![1; shape.len()];
         dims[axis] = size.to;
-        let data = TensorData::Float(weights);
+        let data = TensorData::Float(weights.into());
         let weights = builder.push_constant("interpolation", Tensor { shape: dims, data });
         builder.emit(node, Op::Binary(Binary::Mul), vec![taken, weights], shape.clone())
     };

@@ -181,7 +181,7 @@ fn pad_value(builder: &mut Builder<'_>, node: &OpenNode<'_>, input: ValueId) -> 
     match node.float("value", 0.0)? {
         0.0 => Ok(zero_like(builder, input)),
         value => {
-            let data = TensorData::Float(vec![value]);
+            let data = TensorData::Float(vec![value].into());
             Ok(builder.push_constant("padding", Tensor { shape: vec![], data }))
         }
     }

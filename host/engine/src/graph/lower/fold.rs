@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use super::super::error::Fault;
+use super::super::network::ValueId;
 use super::super::ops::{Binary, Op, Unary};
 use super::super::shapes::broadcast_indices;
+use super::super::tensor::TensorData;
 use super::Lowering;
 use super::enclosure::Enclosure;
 use super::operand::{Known, Operand};
@@ -15,6 +17,13 @@ use super::operand::{Known, Operand};
 impl Lowering<'_, '_> {
     /// What the node gives, if all its operands are constants and that can be computed here.
     pub(super) fn fold(&mut self) -> Result<Option<Arc<[Enclosure]>>, Fault> {
+        let is_constant = |id: &ValueId| {
+            self.known[id.0].is_some()
+                || matches!(self.network.value(*id).constant.as_deref(), Some(TensorData::Float(_)))
+        };
+        if !self.node.inputs.iter().all(is_constant) {
+            return Ok(None);
+        }
         let operands: Vec<Operand<'_>> = (0..self.node.inputs.len()).map(|i| self.operand(i)).collect();
         let known: Option<Vec<&Known<'_>>> = operands.iter().map(|o| o.known.as_ref()).collect();
         let Some(known) = known else { return Ok(None) };

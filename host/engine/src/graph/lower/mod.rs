@@ -9,6 +9,7 @@
 mod binary;
 mod convolution;
 mod enclosure;
+mod few;
 mod fold;
 mod gather;
 mod normalize;
@@ -28,7 +29,8 @@ use crate::program::{Builder, Operation, Program, Slot, simplify};
 use super::error::{Fault, LoadError, Name};
 use super::network::{Network, Node, Value, ValueId};
 use super::ops::{Op, Unary};
-use super::tensor::ELEMENTS_MAX;
+use super::tensor::{ELEMENTS_MAX, TensorData};
+use crate::Model;
 use enclosure::Enclosure;
 
 impl Network {
@@ -37,7 +39,7 @@ impl Network {
     /// # Errors
     /// [`Fault::Lowering`] names the node that a program cannot hold.
     pub fn lower(&self) -> Result<Program, LoadError> {
-        self.lower_to_program(&[]).map_err(|fault| LoadError::content(&self.file, fault))
+        self.lower_to_program(&[], None).map_err(|fault| LoadError::content(&self.file, fault))
     }
 
     /// The network as a program that gives its output and, after it, the computed values `hidden`.
@@ -45,7 +47,24 @@ impl Network {
     /// # Errors
     /// As [`Self::lower`], also if a value of `hidden` is a constant.
     pub fn lower_with_hidden(&self, hidden: &[ValueId]) -> Result<Program, LoadError> {
-        self.lower_to_program(hidden).map_err(|fault| LoadError::content(&self.file, fault))
+        self.lower_to_program(hidden, None).map_err(|fault| LoadError::content(&self.file, fault))
+    }
+
+    /// The network in the form that the verifier takes: layers of few weights stay so in a chain.
+    ///
+    /// # Errors
+    /// As [`Self::lower`].
+    pub fn lower_to_model(&self) -> Result<Model, LoadError> {
+        let is_few =
+            |v: &Value| matches!(v.constant.as_deref(), Some(TensorData::Float(f)) if f.few().is_some());
+        if self.values.iter().any(is_few)
+            && let mut count = 0
+            && let Ok(program) = self.lower_to_program(&[], Some(&mut count))
+            && let Some(chain) = program.into_sparse_chain(count)
+        {
+            return Ok(Model::Chain(chain));
+        }
+        self.lower().map(Model::from)
     }
 
     /// The network as a chain of layers, if it is one.
@@ -66,7 +85,8 @@ impl Network {
         chain.map_err(|e| LoadError::content(&self.file, e.into()))
     }
 
-    fn lower_to_program(&self, hidden: &[ValueId]) -> Result<Program, Fault> {
+    /// As [`Self::lower_with_hidden`]; matrices of few weights become sparse maps if those are to be counted in `sparse`.
+    fn lower_to_program(&self, hidden: &[ValueId], mut sparse: Option<&mut usize>) -> Result<Program, Fault> {
         let mut slots = vec![None; self.values.len()];
         let mut known: Vec<Option<Arc<[Enclosure]>>> = vec![None; self.values.len()];
         slots[self.input_id().0] = Some(Slot::INPUT);
@@ -74,7 +94,15 @@ impl Network {
         let mut made = 0;
         for node in self.nodes() {
             let (program, made) = (&mut program, &mut made);
-            let mut at = Lowering { network: self, node, slots: &slots, known: &known, program, made };
+            let mut at = Lowering {
+                network: self,
+                node,
+                slots: &slots,
+                known: &known,
+                program,
+                made,
+                sparse: sparse.as_deref_mut(),
+            };
             if let Some(constant) = at.fold()? {
                 known[node.output.0] = Some(constant);
             } else {
@@ -118,6 +146,8 @@ struct Lowering<'a, 'b> {
     program: &'b mut Builder,
     /// Constants and indices made so far.
     made: &'b mut usize,
+    /// Counts matrices of few weights that became sparse maps; without, they are written out.
+    sparse: Option<&'b mut usize>,
 }
 
 impl<'a> Lowering<'a, '_> {

@@ -17,6 +17,9 @@ use super::operand::{Known, Operand};
 
 impl<'a> Lowering<'a, '_> {
     pub(super) fn matmul(&mut self) -> Result<Slot, Fault> {
+        if let Some(slot) = self.few_weights(false)? {
+            return Ok(slot);
+        }
         let (left, right) = (self.factor_operand(0)?, self.factor_operand(1)?);
         let sizes = shapes::matmul(&left.shape, &right.shape).expect("shapes were checked by import");
         self.product(&left, &right, &sizes)
@@ -31,6 +34,12 @@ impl<'a> Lowering<'a, '_> {
         trans_a: bool,
         trans_b: bool,
     ) -> Result<Slot, Fault> {
+        if alpha == 1.0
+            && !trans_a
+            && let Some(slot) = self.few_weights(trans_b)?
+        {
+            return self.gemm_sum(slot, beta);
+        }
         let (mut a, mut b) = (self.factor_operand(0)?, self.factor_operand(1)?);
         let constant = if a.known.is_some() { &mut a } else { &mut b };
         let mut folds = alpha == 1.0;
@@ -61,10 +70,16 @@ impl<'a> Lowering<'a, '_> {
         if !folds {
             slot = self.scaled(slot, Enclosure::float(alpha))?;
         }
+        self.gemm_sum(slot, beta)
+    }
+
+    /// `slot + beta · C`, if there is a `C`.
+    fn gemm_sum(&mut self, slot: Slot, beta: f32) -> Result<Slot, Fault> {
         if self.node.inputs.len() < 3 {
             return Ok(slot);
         }
-        self.gemm_bias(slot, beta, &[m, n])
+        let output = &self.output().shape;
+        self.gemm_bias(slot, beta, output)
     }
 
     /// Operand `i`; a constant that is not exact, and one beside another constant, as a computed value.

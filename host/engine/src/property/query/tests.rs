@@ -156,6 +156,7 @@ fn program(chain: &Chain) -> Program {
     let mut slot = Slot::INPUT;
     for layer in chain.layers() {
         let (map, bias) = match &layer.affine {
+            OwnedAffine::Sparse { .. } => unreachable!("layers here are dense"),
             OwnedAffine::Dense { rows, cols, weights, bias } => {
                 let weights = Arc::new(weights.clone());
                 (Map::Dense { count: 1, rows: *rows, cols: *cols, weights }, bias)

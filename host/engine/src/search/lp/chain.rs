@@ -88,6 +88,14 @@ fn affine(map: &Affine<'_>, values: &[Linear]) -> Vec<Linear> {
                 out
             })
             .collect(),
+        Affine::Sparse(sparse) => sparse
+            .row_iter()
+            .map(|(row, bias)| {
+                let mut out = Linear::constant(f64::from(bias));
+                row.iter().for_each(|(j, w)| out.add(f64::from(w), &values[j]));
+                out
+            })
+            .collect(),
         Affine::Scale(scale) => {
             let constants = scale.scale().iter().zip(scale.shift());
             constants

@@ -64,6 +64,10 @@ impl<'a> DenseLayer<'a> {
                 let sparse = if weights.len() < LARGE { None } else { Sparse::new(weights, shape[1], SHARE) };
                 (sparse.map_or(Map::Full { weights, shape }, Map::Sparse), dense.bias())
             }
+            Affine::Sparse(sparse) => {
+                let rows = sparse.row_iter().map(|(row, _)| row.iter().map(|(j, w)| (j as u32, w)));
+                (Map::Sparse(Sparse::of_rows(sparse.cols(), rows)), sparse.bias())
+            }
             Affine::Scale(scale) => (Map::Scale(scale.scale()), scale.shift()),
         };
         Self { map, outputs: layer.outputs(), bias, relu: layer.relu() }

@@ -6,7 +6,7 @@ use super::format::{Identity, Kind};
 use crate::chain::{Chain, OwnedAffine};
 use crate::file::{self, FileError};
 use crate::model::Model;
-use crate::program::{Conv, Map, Operation, Program, Slot};
+use crate::program::{Conv, Map, Operation, Program, Slot, Sparse};
 use crate::property::{Case, Property};
 use certus_core::proof::Meaning;
 use std::path::Path;
@@ -96,6 +96,21 @@ impl Numbers {
         values.iter().for_each(|v| self.bytes(&v.to_bits().to_le_bytes()));
     }
 
+    /// As [`Self::f32s`] of all entries of a matrix.
+    fn with_zeros(&mut self, matrix: &Sparse) {
+        self.size(matrix.rows() * matrix.cols);
+        let mut row = vec![0; 4 * matrix.cols];
+        for ends in matrix.starts.windows(2) {
+            let stored = ends[0] as usize..ends[1] as usize;
+            for k in stored.clone() {
+                let bits = matrix.values.values[k].to_bits();
+                row[4 * matrix.columns[k] as usize..][..4].copy_from_slice(&bits.to_le_bytes());
+            }
+            self.bytes(&row);
+            matrix.columns[stored].iter().for_each(|j| row[4 * *j as usize..][..4].fill(0));
+        }
+    }
+
     fn f64s(&mut self, values: &[f64]) {
         self.size(values.len());
         values.iter().for_each(|v| self.bytes(&v.to_bits().to_le_bytes()));
@@ -120,6 +135,12 @@ impl Numbers {
                 OwnedAffine::Dense { rows, cols, weights, bias } => {
                     self.sizes(&[0, *rows, *cols]);
                     self.f32s(weights);
+                    self.f32s(bias);
+                }
+                // The same network as with zeros, and so the same digest.
+                OwnedAffine::Sparse { matrix, bias } => {
+                    self.sizes(&[0, matrix.rows(), matrix.cols]);
+                    self.with_zeros(matrix);
                     self.f32s(bias);
                 }
                 OwnedAffine::Scale { scale, shift } => {
