@@ -113,7 +113,7 @@ impl<'a> SparseRow<'a> {
         if !x_is_finite {
             return self.dot_with_zeros(x, bias);
         }
-        let (mut total, mut sum, mut block) = (bias + 0.0, 0.0f32, 0);
+        let (mut total, mut sum, mut block) = (bias, 0.0f32, 0);
         for (j, w) in self.iter() {
             if j / BLOCK != block {
                 total += sum;
