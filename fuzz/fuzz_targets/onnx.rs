@@ -17,10 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
 });
 
 fn width(chain: &Chain) -> usize {
-    chain.layers().iter().fold(chain.inputs(), |w, l| match &l.affine {
-        OwnedAffine::Dense { rows, .. } => w.max(*rows),
-        OwnedAffine::Scale { scale, .. } => w.max(scale.len()),
-    })
+    chain.layers().iter().fold(chain.inputs(), |w, l| w.max(l.affine.outputs()))
 }
 
 /// Both evaluations at one point, up to rounding relative to the largest magnitude that can arise.
@@ -29,6 +26,7 @@ fn compare(network: &Network, chain: &Chain) {
     let sum = |values: &[f32]| values.iter().map(|v| f64::from(v.abs())).sum::<f64>();
     let magnitude = chain.layers().iter().fold(x.len() as f64, |m, l| match &l.affine {
         OwnedAffine::Dense { weights, bias, .. } => m * (1.0 + sum(weights)) + sum(bias),
+        OwnedAffine::Sparse { matrix, bias } => m * (1.0 + sum(&matrix.values.values)) + sum(bias),
         OwnedAffine::Scale { scale, shift } => m * (1.0 + sum(scale)) + sum(shift),
     });
     if !magnitude.is_finite() {

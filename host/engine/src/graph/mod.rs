@@ -14,6 +14,7 @@ pub mod onnx;
 mod ops;
 mod scan;
 mod shapes;
+mod stream;
 mod tensor;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,11 @@ pub fn load_network(path: &Path) -> Result<Network, LoadError> {
 pub fn load_network_with(path: &Path, weights: Option<&Path>) -> Result<Network, LoadError> {
     let name = path.display().to_string();
     let failed = |fault| LoadError::content(&name, fault);
+    if weights.is_none()
+        && let Some((model, few)) = stream::read(path, LIMIT_BYTES)
+    {
+        return import::import_with(model, few, &name, path.parent()).map_err(failed);
+    }
     // Raw tensors stay in the bytes of the file: a large model is held twice, not thrice.
     let mut model = OnnxModel::parse_owned(file::read(path, LIMIT_BYTES)?).map_err(failed)?;
     if let (Some(weights), Some(graph)) = (weights, model.graph.as_mut()) {

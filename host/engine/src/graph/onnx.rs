@@ -10,7 +10,7 @@ use super::error::Fault;
 use super::scan::count_parts;
 
 /// Cap on the nodes, tensors, values, attributes and names of a model.
-const PARTS_MAX: usize = 1 << 22;
+pub(super) const PARTS_MAX: usize = 1 << 22;
 
 /// A parsed model, not yet checked.
 #[derive(Clone, PartialEq, Message)]

@@ -23,6 +23,24 @@ pub(super) fn count_parts(bytes: &[u8]) -> usize {
     count(bytes, &MODEL)
 }
 
+/// As [`count_parts`], of messages inside a model.
+pub(super) mod count_parts_of {
+    use super::{GRAPH, MODEL, TENSOR, count};
+
+    /// Parts of a model.
+    pub fn model(bytes: &[u8]) -> usize {
+        count(bytes, &MODEL)
+    }
+    /// Parts of a graph.
+    pub fn graph(bytes: &[u8]) -> usize {
+        count(bytes, &GRAPH)
+    }
+    /// Parts of a tensor.
+    pub fn tensor(bytes: &[u8]) -> usize {
+        count(bytes, &TENSOR)
+    }
+}
+
 fn count(mut bytes: &[u8], fields: &Fields) -> usize {
     let mut total = 0;
     while let Some(key) = varint(&mut bytes) {

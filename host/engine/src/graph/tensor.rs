@@ -67,9 +67,7 @@ impl Tensor {
         let data = match kind {
             DataType::Float => {
                 if let Some(few) = source.few(count) {
-                    let places = few.indices.iter().map(|i| *i as usize);
-                    check_places(&name, places.zip(few.values.iter().map(|v| f64::from(*v))))?;
-                    return Ok(Self { shape, data: TensorData::Float(few.into()) });
+                    return Self::of_few(&name, shape, few);
                 }
                 let values = source.elements(&name, count, &proto.float_data, f32::from_le_bytes)?;
                 if !are_finite(&values) {
@@ -106,6 +104,36 @@ impl Tensor {
             }
         };
         Ok(Self { shape, data })
+    }
+}
+
+impl Tensor {
+    /// As [`Self::read`] of `proto` with its raw data, which was kept by its few numbers.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub(super) fn read_few(
+        mut proto: TensorProto,
+        few: Few,
+        directory: Option<&Path>,
+    ) -> Result<Self, Fault> {
+        let name = Name(proto.name().to_string());
+        let is_float = proto.data_type() == DataType::Float.number() && proto.data_location() != 1;
+        if is_float {
+            let shape = read_shape(&name, &proto.dims)?;
+            if shape.iter().product::<usize>() == few.len {
+                return Self::of_few(&name, shape, few);
+            }
+        }
+        let all = super::floats::Floats::from(few);
+        proto.raw_data = Some(all.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into());
+        Self::read(&proto, directory)
+    }
+
+    fn of_few(name: &Name, shape: Vec<usize>, few: Few) -> Result<Self, Fault> {
+        let places = few.indices.iter().map(|i| *i as usize);
+        check_places(name, places.zip(few.values.iter().map(|v| f64::from(*v))))?;
+        Ok(Self { shape, data: TensorData::Float(few.into()) })
     }
 }
 

@@ -27,6 +27,7 @@ use self::fold::{Folded, Operand, fold};
 use self::node::{OpenNode, node_name};
 use self::order::order;
 use super::error::{Fault, Name};
+use super::floats::Few;
 use super::network::{Network, Node, Value, ValueId};
 use super::onnx::{DataType, GraphProto, NodeProto, OnnxModel, TypeProto, ValueInfo, is_onnx_domain};
 use super::ops::Op;
@@ -47,6 +48,19 @@ const COMPUTED_MAX: usize = 1 << 26;
 /// # Errors
 /// [`Fault`], naming node or tensor.
 pub fn import(model: OnnxModel, file: &str, directory: Option<&Path>) -> Result<Network, Fault> {
+    import_with(model, HashMap::new(), file, directory)
+}
+
+/// As [`import`]; `few` has the raw data of initializers, by their index, that was kept by its few numbers.
+///
+/// # Errors
+/// As [`import`].
+pub fn import_with(
+    model: OnnxModel,
+    mut few: HashMap<usize, Few>,
+    file: &str,
+    directory: Option<&Path>,
+) -> Result<Network, Fault> {
     let operator_set = model.operator_set();
     let mut graph = model.graph.ok_or(Fault::NoGraph)?;
     if !(OPERATOR_SET_MIN..=OPERATOR_SET_MAX).contains(&operator_set) {
@@ -65,8 +79,11 @@ pub fn import(model: OnnxModel, file: &str, directory: Option<&Path>) -> Result<
         budget: COMPUTED_MAX,
     };
     // One tensor after the other, so that at most one is held twice.
-    for tensor in std::mem::take(&mut graph.initializer) {
-        let value = Tensor::read(&tensor, directory)?;
+    for (index, tensor) in std::mem::take(&mut graph.initializer).into_iter().enumerate() {
+        let value = match few.remove(&index) {
+            Some(few) => Tensor::read_few(tensor.clone(), few, directory)?,
+            None => Tensor::read(&tensor, directory)?,
+        };
         builder.add_constant(tensor.name(), value)?;
     }
     let input = builder.add_input(&graph)?;

@@ -74,7 +74,7 @@ fn add_up(starts: &mut [u32]) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::graph) mod tests {
     use certus_core::proof::Meaning;
 
     use super::super::super::onnx::{
@@ -119,6 +119,11 @@ mod tests {
             op_type: Some(operator.into()),
             ..NodeProto::default()
         }
+    }
+
+    /// A model with two matrices of few weights.
+    pub(in crate::graph) fn few_model() -> OnnxModel {
+        model(node("MatMul", &["e", "W3"], "y"))
     }
 
     /// 2 → 300 → (x·W) 260 → (transB) 300 → 1 with ReLU between; the two in the middle have few weights.

@@ -21,6 +21,9 @@ mod softmax;
 mod steps;
 mod unary;
 
+#[cfg(test)]
+pub(super) use few::tests::few_model;
+
 use std::sync::Arc;
 
 use crate::chain::Chain;
