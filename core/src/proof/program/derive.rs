@@ -335,6 +335,29 @@ impl<'a, K: Kernel> Checker<'a, K> {
         Ok(!is_empty(Slot(index + 1), splits, lower, upper)?)
     }
 
+    /// Whether a step without lines reads just what it read when `parent` was derived: then its intervals and errors are those.
+    fn is_unchanged(
+        &self,
+        step: &Step<'_>,
+        parent: &Bounds<'_>,
+        (lower, upper): (&[f64], &[f64]),
+    ) -> Result<bool, Rejection> {
+        if matches!(step.operation, Operation::Elementwise { .. }) {
+            return Ok(false);
+        }
+        let mut same = Ok(true);
+        self.problem.program.for_each_input(step, |slot| {
+            let range = self.layout.offset(slot)..self.layout.offset(Slot(slot.0 + 1));
+            let of = |bounds: &[f64], old: &[f64]| match (bounds.get(range.clone()), old.get(range.clone())) {
+                (Some(now), Some(old)) => Ok(now == old),
+                _ => Err(Rejection::Shape),
+            };
+            let here = of(lower, parent.lower).and_then(|l| Ok(l && of(upper, parent.upper)?));
+            same = same.and_then(|s| Ok(s && here?));
+        });
+        same
+    }
+
     /// Intervals of the result of a step, with what the parent and the splits say; false if empty.
     fn step_bounds(
         &mut self,
@@ -352,6 +375,20 @@ impl<'a, K: Kernel> Checker<'a, K> {
         let lower_now = lower_now.get_mut(..len).ok_or(Rejection::Shape)?;
         let upper_now = upper_now.get_mut(..len).ok_or(Rejection::Shape)?;
         let error = bounds.error.get_mut(from..from + len).ok_or(Rejection::Shape)?;
+        if let Some(parent) = parent
+            && self.is_unchanged(step, parent, (lower, upper))?
+        {
+            let whole = from..from + len;
+            let known = (parent.lower.get(whole.clone()), parent.upper.get(whole.clone()));
+            let (Some(l), Some(u), Some(e)) = (known.0, known.1, parent.error.get(whole)) else {
+                return Err(Rejection::Shape);
+            };
+            lower_now.copy_from_slice(l);
+            upper_now.copy_from_slice(u);
+            error.copy_from_slice(e);
+            cut(slot, splits, lower_now, upper_now)?;
+            return Ok(!is_empty(slot, splits, lower_now, upper_now)?);
+        }
         let mut intervals = Intervals {
             program,
             layout: self.layout,

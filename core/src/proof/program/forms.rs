@@ -7,6 +7,9 @@
 //! Where a value's interval is narrower than the radius of its form, the form is that interval. The cost is a product with as many columns as there
 //! are symbols, whatever the number of values: a lemma by rows costs a row for every value.
 //!
+//! A form without coefficients is *short*: centre and radius, and what is computed from short forms alone is the interval that is known anyway. So values
+//! that depend on inputs that are fixed, or nearly, cost no products.
+//!
 //! # Rounding
 //! The meaning is that of the stored numbers, taken exactly; what a step rounds goes into `r`. With `s ≥ |c| + Σ|gᵢ|`:
 //! * a sum of `n` of these numbers is off by less than `2⁻³⁰` of it, `n < 2²⁰`: [`WIDE`];
@@ -25,7 +28,7 @@ use super::lines;
 use super::planes::{Interval, larger, mass, smaller};
 use super::rows::{Rows, two_parts};
 use crate::elementary::Interval as Enclosure;
-use crate::program::{Constants, Function, Operation, Program, Slot, Step, Terms, to_usize};
+use crate::program::{Constants, Function, Map, Operation, Program, Slot, Step, Term, Terms, to_usize};
 use crate::relax::{product_residual, residual};
 
 /// Most symbols: sums of their coefficients stay within [`WIDE`].
@@ -37,6 +40,9 @@ const HEAD: usize = 2;
 /// At least 1 + the relative error of a sum of fewer than 2²⁰ terms of one sign, with room for what is done to it.
 const WIDE: f64 = 1.0 + 1.0 / (1u64 << 30) as f64;
 
+/// An input that is free by less than this part of the widest one has no symbol: most are decimals rounded to both sides.
+const FREE: f64 = 1.0 / (1u64 << 40) as f64;
+
 /// Numbers that a form takes in the arena, for so many symbols and a kernel's multiple of lanes.
 pub(super) fn stride(columns: usize, multiple: usize) -> Option<usize> {
     columns.checked_add(HEAD)?.checked_next_multiple_of(multiple.max(1))
@@ -47,7 +53,7 @@ pub(super) struct Forms<'f, 'm, K> {
     pub program: &'f Program<'f>,
     pub layout: &'f Layout<'f>,
     pub kernel: &'f mut K,
-    /// Its arena holds the forms; in `touched`, how many numbers of each slot's forms are in use.
+    /// Its arena holds the forms; in `touched`, how many numbers of each slot's forms are in use at most, in `live`, how many of each form.
     pub rows: &'f mut Rows<'m>,
     /// `[5 × width]`.
     pub scratch: &'f mut [f64],
@@ -81,26 +87,59 @@ impl<K: Kernel> Forms<'_, '_, K> {
             .map_or(self.stride, |w| if w < self.stride { w } else { self.stride })
     }
 
+    /// Numbers in use of an element's form.
+    fn length(&self, slot: Slot, element: usize) -> Result<usize, Rejection> {
+        let length = self.rows.live.get(self.layout.arena(slot) + element).ok_or(Rejection::Shape)?;
+        Ok(to_usize(*length))
+    }
+
+    fn set_length(&mut self, slot: Slot, element: usize, length: usize) -> Result<(), Rejection> {
+        *self.rows.live.get_mut(self.layout.arena(slot) + element).ok_or(Rejection::Shape)? =
+            u32::try_from(length).map_err(|_| Rejection::Shape)?;
+        Ok(())
+    }
+
+    /// Whether an element's form has no coefficients.
+    fn is_short(&self, slot: Slot, element: usize) -> Result<bool, Rejection> {
+        Ok(self.length(slot, element)? <= HEAD)
+    }
+
     /// The form of an element.
     fn form(&self, slot: Slot, element: usize) -> Result<&[f64], Rejection> {
         let at = self.place(slot) + element * self.stride;
-        self.rows.arena.get(at..at + self.width(slot)?).ok_or(Rejection::Shape)
+        self.rows.arena.get(at..at + self.length(slot, element)?).ok_or(Rejection::Shape)
     }
 
     /// The form of an element, to be written.
     fn form_mut(&mut self, slot: Slot, element: usize) -> Result<&mut [f64], Rejection> {
         let at = self.place(slot) + element * self.stride;
-        let width = self.width(slot)?;
-        self.rows.arena.get_mut(at..at + width).ok_or(Rejection::Shape)
+        let length = self.length(slot, element)?;
+        self.rows.arena.get_mut(at..at + length).ok_or(Rejection::Shape)
     }
 
-    /// Begins the forms of a slot, all zero, `width` numbers each.
+    /// Begins the forms of a slot, all 0 and short, for `width` numbers each.
     fn begin(&mut self, slot: Slot, width: usize) -> Result<(), Rejection> {
         self.set_width(slot, width)?;
         for element in 0..self.program.size(slot) {
+            self.set_length(slot, element, HEAD)?;
             self.form_mut(slot, element)?.fill(0.0);
         }
         Ok(())
+    }
+
+    /// Writes zeros behind a form up to `width` numbers.
+    fn pad(&mut self, slot: Slot, element: usize, width: usize) -> Result<(), Rejection> {
+        let (at, length) = (self.place(slot) + element * self.stride, self.length(slot, element)?);
+        if length < width {
+            self.rows.arena.get_mut(at + length..at + width).ok_or(Rejection::Shape)?.fill(0.0);
+        }
+        Ok(())
+    }
+
+    /// Gives a form coefficients of 0 up to `width` numbers, if it has fewer.
+    fn widen(&mut self, slot: Slot, element: usize, width: usize) -> Result<(), Rejection> {
+        self.pad(slot, element, width)?;
+        if self.length(slot, element)? < width { self.set_length(slot, element, width) } else { Ok(()) }
     }
 
     /// The forms of the input: a symbol for each coordinate that is free, as long as there are columns.
@@ -108,7 +147,15 @@ impl<K: Kernel> Forms<'_, '_, K> {
         self.rows.touched.fill(0);
         let inputs = self.program.inputs();
         let most = self.stride - HEAD;
-        let free = (0..inputs).filter(|j| bounds.lower.get(*j) < bounds.upper.get(*j)).count();
+        let mut widest = 0.0;
+        for j in 0..inputs {
+            widest = larger(widest, radius(interval(bounds, j)?));
+        }
+        let is_free = |r: f64| r > 0.0 && r >= widest * FREE;
+        let mut free = 0;
+        for j in 0..inputs {
+            free += usize::from(is_free(radius(interval(bounds, j)?)));
+        }
         self.used = if free < most { free } else { most };
         let width = self.full_width();
         self.begin(Slot::INPUT, width)?;
@@ -116,8 +163,11 @@ impl<K: Kernel> Forms<'_, '_, K> {
         for j in 0..inputs {
             let interval = interval(bounds, j)?;
             let (c, r) = (centre(interval), radius(interval));
-            let place = if r > 0.0 && next < most { HEAD + next } else { 1 };
-            next += usize::from(place > 1);
+            let place = if is_free(r) && next < most { HEAD + next } else { 1 };
+            if place > 1 {
+                next += 1;
+                self.widen(Slot::INPUT, j, width)?;
+            }
             let form = self.form_mut(Slot::INPUT, j)?;
             if let Some(first) = form.first_mut() {
                 *first = c;
@@ -168,8 +218,10 @@ impl<K: Kernel> Forms<'_, '_, K> {
 
     /// Adds a form, times a factor, to the centre and coefficients of another; the radius is the caller's.
     fn add(&mut self, from: (Slot, usize), to: (Slot, usize), factor: f64) -> Result<(), Rejection> {
-        let first = (self.place(from.0) + from.1 * self.stride, self.width(from.0)?);
-        let second = (self.place(to.0) + to.1 * self.stride, self.width(to.0)?);
+        let length = self.length(from.0, from.1)?;
+        self.widen(to.0, to.1, length)?;
+        let first = (self.place(from.0) + from.1 * self.stride, length);
+        let second = (self.place(to.0) + to.1 * self.stride, length);
         let (x, y) = two_parts(self.rows.arena, first, second)?;
         let radius = y.get(1).copied().unwrap_or(f64::NAN);
         y.iter_mut().zip(&*x).for_each(|(y, x)| *y += factor * x);
@@ -212,13 +264,78 @@ impl<K: Kernel> Forms<'_, '_, K> {
         Ok(())
     }
 
-    /// The form that is an interval.
+    /// The short form that is an interval.
     fn set_interval(&mut self, (slot, element): (Slot, usize), known: Interval) -> Result<(), Rejection> {
+        self.set_length(slot, element, HEAD)?;
         let form = self.form_mut(slot, element)?;
-        form.fill(0.0);
         for (to, v) in form.iter_mut().zip([centre(known), radius(known)]) {
             *to = v;
         }
+        Ok(())
+    }
+
+    /// The short form that is what `bounds` know.
+    fn set_known(&mut self, slot: Slot, element: usize, bounds: &Bounds<'_>) -> Result<(), Rejection> {
+        let known = interval(bounds, self.layout.offset(slot) + element)?;
+        self.set_interval((slot, element), known)
+    }
+
+    /// Gives every result of a map coefficients that reads a form with some, or shares a vector of weights with one that does.
+    fn reach(&mut self, slot: Slot, (at, term): (usize, &Term<'_>)) -> Result<(), Rejection> {
+        let (len, count) = (self.program.size(slot), self.program.size(term.input));
+        let width = self.width(term.input)?;
+        if let Map::Dense { count: vectors, rows, cols, .. } = term.map {
+            for vector in 0..vectors {
+                let mut short = true;
+                for element in vector * cols..(vector + 1) * cols {
+                    short = short && self.is_short(term.input, element)?;
+                }
+                for element in vector * rows..(vector + 1) * rows {
+                    self.widen(slot, element, if short { HEAD } else { width })?;
+                }
+            }
+            return Ok(());
+        }
+        for element in 0..count {
+            let mark = if self.is_short(term.input, element)? { 0.0 } else { 1.0 };
+            *self.scratch.get_mut(element).ok_or(Rejection::Shape)? = mark;
+        }
+        let (x, sums) = self.scratch.split_at_mut_checked(self.layout.width()).ok_or(Rejection::Shape)?;
+        let (x, sums) = (x.get(..count), sums.get_mut(..len));
+        let (Some(x), Some(sums)) = (x, sums) else { return Err(Rejection::Shape) };
+        sums.fill(0.0);
+        self.kernel.forward_absolute(Matrix { term: at, map: &term.map }, x, sums);
+        for element in 0..len {
+            let reached = self.scratch.get(self.layout.width() + element).is_some_and(|s| *s != 0.0);
+            self.widen(slot, element, if reached { width } else { HEAD })?;
+        }
+        Ok(())
+    }
+
+    /// Adds a map of the forms of `inputs` elements from `from.1` on to those of `outputs` elements from `to.1` on, and what it makes of their radii and of
+    /// rounding to the scratch.
+    fn map(
+        &mut self,
+        matrix: Matrix<'_>,
+        (from, inputs): ((Slot, usize), usize),
+        (to, outputs): ((Slot, usize), usize),
+    ) -> Result<(), Rejection> {
+        let (size, used, g) = (self.layout.width(), self.width(from.0)?, self.layout.factors.g);
+        for element in 0..inputs {
+            let at = from.1 + element;
+            self.pad(from.0, at, used)?;
+            let r = self.form(from.0, at)?.get(1).copied().ok_or(Rejection::Shape)?;
+            let v = up(r + up(2.0 * g * self.size(from.0, at)?));
+            *self.scratch.get_mut(element).ok_or(Rejection::Shape)? = v;
+        }
+        let (x, sums) = self.scratch.split_at_mut_checked(size).ok_or(Rejection::Shape)?;
+        let (x, sums) = (x.get(..inputs), sums.get_mut(to.1..to.1 + outputs));
+        let (Some(x), Some(sums)) = (x, sums) else { return Err(Rejection::Shape) };
+        self.kernel.forward_absolute(matrix, x, sums);
+        let from = (self.place(from.0) + from.1 * self.stride, inputs * self.stride);
+        let to = (self.place(to.0) + to.1 * self.stride, outputs * self.stride);
+        let (x, y) = two_parts(self.rows.arena, from, to)?;
+        self.kernel.forward_lanes(matrix, (x, used), (y, self.stride));
         Ok(())
     }
 
@@ -235,26 +352,36 @@ impl<K: Kernel> Forms<'_, '_, K> {
             width = width.max(self.width(term.input)?);
         }
         self.begin(slot, width)?;
+        let table = self.program.terms(terms);
+        for (k, term) in table.iter().enumerate() {
+            self.reach(slot, (terms.first + k, term))?;
+        }
         self.scratch.get_mut(size..size + len).ok_or(Rejection::Shape)?.fill(0.0);
-        for (k, term) in self.program.terms(terms).iter().enumerate() {
-            let matrix = Matrix { term: terms.first + k, map: &term.map };
-            let count = self.program.size(term.input);
-            for element in 0..count {
-                let r = self.form(term.input, element)?.get(1).copied().ok_or(Rejection::Shape)?;
-                let v = up(r + up(2.0 * factors.g * self.size(term.input, element)?));
-                *self.scratch.get_mut(element).ok_or(Rejection::Shape)? = v;
+        for (k, term) in table.iter().enumerate() {
+            let at = terms.first + k;
+            let Map::Dense { count, rows, cols, weights } = term.map else {
+                let all = self.program.size(term.input);
+                self.map(Matrix { term: at, map: &term.map }, ((term.input, 0), all), ((slot, 0), len))?;
+                continue;
+            };
+            let one = Map::Dense { count: 1, rows, cols, weights };
+            for vector in 0..count {
+                let (from, to) = (vector * cols, vector * rows);
+                let mut short = true;
+                for element in to..to + rows {
+                    short = short && self.is_short(slot, element)?;
+                }
+                if !short {
+                    self.map(Matrix { term: at, map: &one }, ((term.input, from), cols), ((slot, to), rows))?;
+                }
             }
-            let (x, sums) = self.scratch.split_at_mut_checked(size).ok_or(Rejection::Shape)?;
-            let x = x.get(..count).ok_or(Rejection::Shape)?;
-            self.kernel.forward_absolute(matrix, x, sums.get_mut(..len).ok_or(Rejection::Shape)?);
-            let used = self.width(term.input)?;
-            let from = (self.place(term.input), count * self.stride);
-            let to = (self.place(slot), len * self.stride);
-            let (x, y) = two_parts(self.rows.arena, from, to)?;
-            self.kernel.forward_lanes(matrix, (x, used), (y, self.stride));
         }
         let first = self.layout.offset(slot);
         for element in 0..len {
+            if self.is_short(slot, element)? {
+                self.set_known(slot, element, bounds)?;
+                continue;
+            }
             let sum = *self.scratch.get(size + element).ok_or(Rejection::Shape)?;
             let error = *bounds.error.get(first + element).ok_or(Rejection::Shape)?;
             let b = bias_at(bias, element).0;
@@ -284,20 +411,25 @@ impl<K: Kernel> Forms<'_, '_, K> {
         // The half width of each element's residual, in the scratch.
         let mut largest = 0.0;
         for element in 0..len {
+            if self.is_short(input, element)? {
+                self.set_known(slot, element, bounds)?;
+                *self.scratch.get_mut(element).ok_or(Rejection::Shape)? = 0.0;
+                continue;
+            }
             let known = interval(bounds, first + element)?;
             let (slope, about, half) = enclose(function, known).map_err(rejection(index))?;
-            let size = self.size(input, element)?;
+            let (size, length) = (self.size(input, element)?, self.length(input, element)?);
             if in_place {
                 let form = self.form_mut(input, element)?;
                 form.iter_mut().for_each(|v| *v *= slope);
             } else {
-                let first = (self.place(input) + element * self.stride, old);
-                let second = (self.place(slot) + element * self.stride, old);
+                self.set_length(slot, element, length)?;
+                let first = (self.place(input) + element * self.stride, length);
+                let second = (self.place(slot) + element * self.stride, length);
                 let (x, y) = two_parts(self.rows.arena, first, second)?;
                 y.iter_mut().zip(&*x).for_each(|(y, x)| *y = slope * x);
             }
-            let at = self.place(slot) + element * self.stride;
-            let form = self.rows.arena.get_mut(at..at + old).ok_or(Rejection::Shape)?;
+            let form = self.form_mut(slot, element)?;
             let (Some(c), Some(r)) = two(form) else { return Err(Rejection::Shape) };
             *c += about;
             if slope != 1.0 || about != 0.0 {
@@ -342,8 +474,10 @@ impl<K: Kernel> Forms<'_, '_, K> {
         for element in 0..len {
             let half = *self.scratch.get(element).ok_or(Rejection::Shape)?;
             let chosen = half > high && next < self.used;
+            if chosen {
+                self.widen(slot, element, new)?;
+            }
             let form = self.form_mut(slot, element)?;
-            form.get_mut(old..).ok_or(Rejection::Shape)?.fill(0.0);
             if chosen {
                 *form.get_mut(HEAD + next).ok_or(Rejection::Shape)? = half;
                 next += 1;
@@ -363,6 +497,13 @@ impl<K: Kernel> Forms<'_, '_, K> {
         group: &[u32],
         bounds: &Bounds<'_>,
     ) -> Result<(), Rejection> {
+        let mut short = true;
+        for member in group {
+            short = short && self.is_short(input, to_usize(*member))?;
+        }
+        if short {
+            return self.set_known(slot, output, bounds);
+        }
         let first = self.layout.offset(input);
         let (mut best, mut greatest) = (0, f64::NEG_INFINITY);
         for member in group {
@@ -400,6 +541,15 @@ impl<K: Kernel> Forms<'_, '_, K> {
         self.begin(slot, width)?;
         let offsets = (self.layout.offset(left), self.layout.offset(right));
         for output in 0..len {
+            let mut short = true;
+            for inner in 0..k {
+                let (x, w) = factors_of(output, inner, (m, k, n));
+                short = short && self.is_short(left, x)? && self.is_short(right, w)?;
+            }
+            if short {
+                self.set_known(slot, output, bounds)?;
+                continue;
+            }
             // Sums of the residuals' middles and half widths, and of the sizes of all terms.
             let (mut about, mut half, mut sizes) = (0.0, 0.0, 0.0);
             for inner in 0..k {
