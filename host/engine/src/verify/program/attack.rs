@@ -55,15 +55,24 @@ impl<'a> Attacker<'a> {
 
     /// The gradient of row `row` at `point`, `[inputs]`.
     pub fn gradient_at(&mut self, point: &[f32], row: usize) -> Vec<f32> {
-        let lanes = LANE_MULTIPLE;
-        let spread = |values: &[f32]| -> Vec<f32> {
-            values.iter().flat_map(|x| std::iter::repeat_n(*x, lanes)).collect()
-        };
-        attack::Points::evaluate(&mut self.points, &spread(point), lanes);
-        let outputs = self.problem.parts.net.outputs();
-        let weights = spread(&self.problem.spec.weights[row * outputs..][..outputs]);
-        self.points.gradient(&weights, 0.0).iter().step_by(lanes).copied().collect()
+        gradient_at(&mut self.points, self.problem, point, row)
     }
+}
+
+/// The gradient of row `row` of a problem at `point`, `[inputs]`.
+pub fn gradient_at(
+    points: &mut Points<'_>,
+    problem: &CaseProblem<'_>,
+    point: &[f32],
+    row: usize,
+) -> Vec<f32> {
+    let lanes = LANE_MULTIPLE;
+    let spread =
+        |values: &[f32]| -> Vec<f32> { values.iter().flat_map(|x| std::iter::repeat_n(*x, lanes)).collect() };
+    attack::Points::evaluate(points, &spread(point), lanes);
+    let outputs = problem.parts.net.outputs();
+    let weights = spread(&problem.spec.weights[row * outputs..][..outputs]);
+    points.gradient(&weights, 0.0).iter().step_by(lanes).copied().collect()
 }
 
 impl attack::Points for Points<'_> {

@@ -271,6 +271,7 @@ impl<'a> Referee<'a> {
     /// can be derived.
     pub fn judge(
         &mut self,
+        above: Option<&Bounds<'_>>,
         region: Box64<'_>,
         lemma: &LemmaBytes,
         claims_of: impl FnOnce(Box64<'_>) -> Vec<LeafClaim>,
@@ -279,14 +280,30 @@ impl<'a> Referee<'a> {
         let _watch = Watch::start(self.spent);
         let mut bounds = Bounds::new(self.layout, self.bounds);
         let what = (self.desk, lemma);
-        if !derive(&mut self.lemmas, &mut Alone, None, (region, &[]), what, &mut bounds, stop) {
+        if !derive(&mut self.lemmas, &mut Alone, above, (region, &[]), what, &mut bounds, stop) {
             return None;
         }
         let claims = claims_of(bounds.slot(self.layout, self.desk.problem.program.output())?);
-        let betas = beta_bytes(&claims);
-        let checked =
-            self.leaves.check_leaf(&bounds, region, &[], &with_bytes(&claims, &betas), &mut self.margins);
-        let answer = Answer { accepted: checked.is_ok(), margins: self.margins.clone() };
+        let answer = answer(&mut self.leaves, &bounds, region, &claims, &mut self.margins);
+        Some((claims, answer))
+    }
+
+    /// As [`Self::judge`] for the whole box of a lemma that is derived into `bounds`, on which domains below may stand.
+    pub fn judge_root(
+        &mut self,
+        region: Box64<'_>,
+        lemma: &LemmaBytes,
+        bounds: &mut Bounds<'_>,
+        claims_of: impl FnOnce(Box64<'_>) -> Vec<LeafClaim>,
+        stop: Stop<'_>,
+    ) -> Option<(Vec<LeafClaim>, Answer)> {
+        let _watch = Watch::start(self.spent);
+        let what = (self.desk, lemma);
+        if !derive(&mut self.lemmas, &mut Alone, None, (region, &[]), what, bounds, stop) {
+            return None;
+        }
+        let claims = claims_of(bounds.slot(self.layout, self.desk.problem.program.output())?);
+        let answer = answer(&mut self.leaves, bounds, region, &claims, &mut self.margins);
         Some((claims, answer))
     }
 
@@ -379,6 +396,19 @@ fn beta_bytes(claims: &[LeafClaim]) -> Vec<Vec<u8>> {
 
 fn with_bytes<'c>(claims: &'c [LeafClaim], betas: &'c [Vec<u8>]) -> Vec<Claim<'c>> {
     claims.iter().zip(betas).map(|(c, beta)| Claim { row: c.row, alpha: &c.alpha, beta }).collect()
+}
+
+/// Asks about a leaf without splits.
+fn answer(
+    checker: &mut Checker<'_, ProgramKernel>,
+    bounds: &Bounds<'_>,
+    region: Box64<'_>,
+    claims: &[LeafClaim],
+    margins: &mut [f64],
+) -> Answer {
+    let betas = beta_bytes(claims);
+    let checked = checker.check_leaf(bounds, region, &[], &with_bytes(claims, &betas), margins);
+    Answer { accepted: checked.is_ok(), margins: margins.to_vec() }
 }
 
 fn derive(

@@ -3,7 +3,7 @@
 //! Rows for every value of a large network cost thousands of backward passes for a box; forms cost one pass with some columns, and what they lose shrinks
 //! with the square of the box. So the search bounds nothing itself: it asks the checker, and halves what that refuses.
 
-use super::checker::{Desk, Referee};
+use super::checker::{Box64, Desk, Referee};
 use super::domain::Domain;
 use super::problem::CaseProblem;
 use super::root::free_inputs;
@@ -11,33 +11,40 @@ use super::tree::{LeafClaim, LemmaBytes, forms_lemma};
 use super::worker::{Answer, Worker};
 use crate::bounds::program::{Region, Stop};
 use crate::verify::{Branching, Settings};
+use certus_core::proof::program::Bounds;
 
 /// Up to this many free inputs: a box has to be halved along all of them.
 const INPUTS: usize = 6;
 
 /// From this many products at a point on, rows are too dear.
-const PRODUCTS: usize = 10_000_000;
+const PRODUCTS: usize = 100_000;
 
 /// Most memory of a thread's forms.
 const BYTES: usize = 192 << 20;
 
 /// Symbols of the forms that the boxes of a case are bounded by; 0 if rows are better.
 pub fn columns(desk: &Desk<'_>, problem: &CaseProblem<'_>, settings: &Settings) -> usize {
-    let region = &problem.case.region;
-    let few = free_inputs(&region.lower, &region.upper) <= INPUTS;
-    let large = problem.parts.net.products() >= PRODUCTS;
-    if settings.branching == Branching::Neurons || !few || !large { 0 } else { desk.columns_within(BYTES) }
+    if suit(problem, settings) { desk.columns_within(BYTES) } else { 0 }
 }
 
-/// Asks the checker about a box of `problem`, with adaptive slopes for the row of each disjunct that the intervals of the outputs favour.
+/// Whether forms suit the boxes of a case better than rows.
+pub fn suit(problem: &CaseProblem<'_>, settings: &Settings) -> bool {
+    let region = &problem.case.region;
+    let large = problem.parts.net.products() >= PRODUCTS;
+    settings.branching != Branching::Neurons && large && free_inputs(&region.lower, &region.upper) <= INPUTS
+}
+
+/// Asks the checker about a box of `problem`, with adaptive slopes for the row of each disjunct that the intervals of the outputs favour; its lemma
+/// inherits from the bounds `above`, if there are any.
 pub fn judge(
     referee: &mut Referee<'_>,
     problem: &CaseProblem<'_>,
-    (lower, upper): (&[f64], &[f64]),
+    above: Option<&Bounds<'_>>,
+    region: Box64<'_>,
     lemma: &LemmaBytes,
     stop: Stop<'_>,
 ) -> Option<(Vec<LeafClaim>, Answer)> {
-    referee.judge((lower, upper), lemma, |outputs| favoured(problem, outputs), stop)
+    referee.judge(above, region, lemma, |outputs| favoured(problem, outputs), stop)
 }
 
 /// Adaptive slopes for the row of each disjunct that the intervals of the outputs favour.
@@ -57,7 +64,7 @@ impl Worker<'_, '_> {
     /// Has the checker prove a box by forms, or returns its halves.
     pub fn step_forms(&mut self, mut domain: Domain, columns: usize) -> Vec<Domain> {
         let (shared, lemma) = (self.shared, forms_lemma(columns));
-        let judged = judge(&mut self.referee, shared.problem, domain.place().0, &lemma, shared.stop());
+        let judged = judge(&mut self.referee, shared.problem, None, domain.place().0, &lemma, shared.stop());
         let (claims, answer) = match judged {
             Some((claims, answer)) if answer.accepted => {
                 let own = shared.accepted.lemma(None, domain.place(), &lemma);
@@ -149,7 +156,7 @@ mod tests {
         let mut referee = Referee::new(&desk, &mut memory, columns).unwrap();
         let region: (&[f64], &[f64]) = (&[0.0], &[1.0]);
         let lemma = forms_lemma(columns);
-        let (claims, answer) = judge(&mut referee, &problem, region, &lemma, Stop::default()).unwrap();
+        let (claims, answer) = judge(&mut referee, &problem, None, region, &lemma, Stop::default()).unwrap();
         let tree = Tree::default();
         tree.state(0, lemma);
         tree.prove(0, claims);

@@ -9,8 +9,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::checker::{Desk, Desktop, Referee};
-use super::forms::judge;
+use super::forms::{judge, suit};
 use super::problem::{CaseProblem, Parts};
+use super::single::Single;
 use super::tree::{LeafClaim, Tree, adaptive_lemma, forms_lemma};
 use crate::bounds::program::{self as bounds, Intermediate, Points, Region, Stop};
 use crate::property::{Case, Disjunct, Property, Row, Witness, check_witness};
@@ -22,6 +23,9 @@ const LANES: usize = 32;
 
 /// Forms are tried as long as they prove one group in so many.
 const FORMS_PAY: usize = 4;
+
+/// So is CROWN on groups of more than one case.
+const ROWS_PAY: usize = 8;
 
 /// Most symbols of a group's forms, and most memory of them.
 const FORMS_COLUMNS: usize = 62;
@@ -38,6 +42,26 @@ pub struct Grouped {
     pub witness: Option<Witness>,
 }
 
+/// Groups that something was tried on, and that it proved.
+#[derive(Default)]
+struct Tried {
+    all: AtomicUsize,
+    proved: AtomicUsize,
+}
+
+impl Tried {
+    /// Whether it has proved one group in so many, or was not tried often.
+    fn pays(&self, one_in: usize) -> bool {
+        let all = self.all.load(Relaxed);
+        all < 32 || one_in * self.proved.load(Relaxed) >= all
+    }
+
+    fn note(&self, proved: bool) {
+        self.all.fetch_add(1, Relaxed);
+        self.proved.fetch_add(usize::from(proved), Relaxed);
+    }
+}
+
 struct Work<'a> {
     parts: &'a Parts<'a>,
     property: &'a Property,
@@ -48,9 +72,9 @@ struct Work<'a> {
     /// `[cases][outputs]`.
     values: Vec<Vec<f32>>,
     pool: Pool<Vec<usize>>,
-    /// Groups that affine forms were tried on, and that they proved.
-    tried: AtomicUsize,
-    proved: AtomicUsize,
+    /// Groups that affine forms were tried on and that they proved; that CROWN was tried on and that it proved.
+    forms: Tried,
+    rows: Tried,
     state: Mutex<(Grouped, Stats)>,
 }
 
@@ -87,8 +111,8 @@ pub fn prove_groups(
         centres,
         values,
         pool: Pool::new([all]),
-        tried: AtomicUsize::new(0),
-        proved: AtomicUsize::new(0),
+        forms: Tried::default(),
+        rows: Tried::default(),
         state,
     };
     std::thread::scope(|scope| {
@@ -156,24 +180,24 @@ fn counterexample(
 
 impl Work<'_> {
     fn run(&self, budget: &Budget<'_>, progress: &dyn Progress) {
-        let mut memory = Desktop::default();
+        let mut desk = Single::new(&self.parts.net);
         while let Some(members) = self.pool.take() {
             if budget.is_spent() {
                 self.pool.finish([members]);
                 self.pool.end();
                 return;
             }
-            let children = self.step(members, &mut memory, progress);
+            let children = self.step(members, &mut desk, progress);
             self.pool.finish(children);
         }
     }
 
     /// Proves a group, or halves it.
-    fn step(&self, members: Vec<usize>, memory: &mut Desktop, progress: &dyn Progress) -> Vec<Vec<usize>> {
+    fn step(&self, members: Vec<usize>, desk: &mut Single<'_>, progress: &dyn Progress) -> Vec<Vec<usize>> {
         let case = self.property.merged(&members);
         let refuted_at = |i: &usize| case.disjuncts.iter().all(|d| margin(d, &self.values[*i]) > 0.0);
         if members.iter().all(refuted_at) {
-            let found = self.prove(&case, memory);
+            let found = self.prove(&case, members.len(), desk);
             let mut state = self.state.lock().expect("no worker panics while it holds the state");
             let (grouped, stats) = &mut *state;
             stats.domains += 1;
@@ -198,19 +222,40 @@ impl Work<'_> {
             self.state.lock().expect("no worker panics while it holds the state").0.open.extend(members);
             return Vec::new();
         }
+        // Where groups are not tried, nothing is gained by halving them in turn.
+        if !self.forms.pays(FORMS_PAY) && !self.rows.pays(ROWS_PAY) {
+            return members.into_iter().rev().map(|member| vec![member]).collect();
+        }
         self.halve(members)
     }
 
     /// Tries to prove a case as one leaf.
-    fn prove(&self, case: &Case, memory: &mut Desktop) -> Found {
+    fn prove(&self, case: &Case, members: usize, desk: &mut Single<'_>) -> Found {
         let problem = CaseProblem::new(self.parts, self.property, case);
-        if self.forms_pay() {
-            self.tried.fetch_add(1, Relaxed);
-            if let Some(bytes) = self.accept_forms(&problem, memory) {
-                self.proved.fetch_add(1, Relaxed);
+        if members == 1 && suit(&problem, self.settings) {
+            let (bytes, seconds) = desk.prove(&problem, self.settings, self.stop);
+            self.state.lock().expect("no worker panics while it holds the state").1.checker_seconds +=
+                seconds;
+            return bytes.map_or(Found::Nothing, Found::Accepted);
+        }
+        if self.forms.pays(FORMS_PAY) {
+            let bytes = self.accept_forms(&problem, &mut desk.memory);
+            self.forms.note(bytes.is_some());
+            if let Some(bytes) = bytes {
                 return Found::Accepted(bytes);
             }
         }
+        if members > 1 && !self.rows.pays(ROWS_PAY) {
+            return Found::Nothing;
+        }
+        let found = self.prove_by_rows(&problem, desk);
+        self.rows.note(matches!(found, Found::Accepted(_)));
+        found
+    }
+
+    /// Tries to prove a case as one leaf with a lemma of rows.
+    fn prove_by_rows(&self, problem: &CaseProblem<'_>, desk: &mut Single<'_>) -> Found {
+        let case = problem.case;
         let (lower, upper) = rounded_box(&case.region.lower, &case.region.upper);
         let settings =
             bounds::Settings { intermediate: Intermediate::Intersected, ..bounds::Settings::default() };
@@ -226,16 +271,10 @@ impl Work<'_> {
         }
         let claims: Vec<LeafClaim> =
             rows.iter().map(|(row, _)| LeafClaim { row: *row, ..LeafClaim::default() }).collect();
-        match self.accept(&problem, &claims, memory) {
+        match self.accept(problem, &claims, &mut desk.memory) {
             Some(bytes) => Found::Accepted(bytes),
             None => Found::Rejected,
         }
-    }
-
-    /// Whether affine forms have proved enough of the groups that they were tried on.
-    fn forms_pay(&self) -> bool {
-        let tried = self.tried.load(Relaxed);
-        tried < 32 || FORMS_PAY * self.proved.load(Relaxed) >= tried
     }
 
     /// The proof of one leaf by affine forms, which take no bounds of the search, if the checker accepts it.
@@ -250,7 +289,7 @@ impl Work<'_> {
         }
         let mut referee = Referee::new(&desk, memory, columns).ok()?;
         let (region, lemma) = (&problem.case.region, forms_lemma(columns));
-        let judged = judge(&mut referee, problem, (&region.lower, &region.upper), &lemma, self.stop);
+        let judged = judge(&mut referee, problem, None, (&region.lower, &region.upper), &lemma, self.stop);
         self.state.lock().expect("no worker panics while it holds the state").1.checker_seconds +=
             desk.seconds();
         let (claims, _) = judged.filter(|(_, answer)| answer.accepted)?;

@@ -41,6 +41,22 @@ pub fn lowest(judged: &Judged, climbed: &[Climbed]) -> f32 {
     climbed.iter().map(|c| c.found.bound).fold(f32::INFINITY, f32::min)
 }
 
+/// The half of the coordinate along which a function of that gradient changes most over a box, if any has a point between its ends.
+pub fn steepest_half(domain: &Domain, region: Region<'_>, gradient: &[f32]) -> Option<Cut> {
+    let width = |j: usize| region.upper[j] - region.lower[j];
+    let widest = (0..gradient.len()).map(width).fold(0.0, f32::max);
+    let steepest = gradient.iter().map(|g| g.abs()).filter(|g| g.is_finite()).fold(0.0, f32::max);
+    // A gradient at one point may miss what matters elsewhere: every width counts for a tenth of the steepest.
+    let score = |j: usize| {
+        let slope = if gradient[j].is_finite() { gradient[j].abs() } else { steepest };
+        (slope + 0.1 * steepest.max(f32::MIN_POSITIVE)) * width(j) / widest.max(f32::MIN_POSITIVE)
+    };
+    let halves = (0..gradient.len()).filter_map(|j| domain.middle(j).map(|at| (j, at)));
+    halves
+        .max_by(|a, b| score(a.0).total_cmp(&score(b.0)))
+        .map(|(j, value)| Cut::Input { coordinate: j as u32, value })
+}
+
 impl Worker<'_, '_> {
     /// Works until the pool is empty or the search ends.
     pub fn run_inputs(&mut self, base: Option<&Base<'_>>) {
@@ -172,18 +188,7 @@ impl Worker<'_, '_> {
             // Where the bound's slope is not the function's, the relaxation loses: both count.
             gradient.iter_mut().zip(&found.coefficients).for_each(|(g, a)| *g = g.abs().max(a.abs()));
         }
-        let width = |j: usize| region.upper[j] - region.lower[j];
-        let widest = (0..inputs).map(width).fold(0.0, f32::max);
-        let steepest = gradient.iter().map(|g| g.abs()).filter(|g| g.is_finite()).fold(0.0, f32::max);
-        // A gradient at one point may miss what matters elsewhere: every width counts for a tenth of the steepest.
-        let score = |j: usize| {
-            let slope = if gradient[j].is_finite() { gradient[j].abs() } else { steepest };
-            (slope + 0.1 * steepest.max(f32::MIN_POSITIVE)) * width(j) / widest.max(f32::MIN_POSITIVE)
-        };
-        let halves = (0..inputs).filter_map(|j| domain.middle(j).map(|at| (j, at)));
-        halves
-            .max_by(|a, b| score(a.0).total_cmp(&score(b.0)))
-            .map(|(j, value)| Cut::Input { coordinate: j as u32, value })
+        steepest_half(domain, region, &gradient)
     }
 
     /// The best rows of the disjuncts that CROWN leaves, with what a climb of their slopes alone finds.

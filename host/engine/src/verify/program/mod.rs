@@ -19,6 +19,7 @@ mod resume;
 mod root;
 mod shared;
 mod shorten;
+mod single;
 #[cfg(test)]
 mod testing;
 mod tree;
