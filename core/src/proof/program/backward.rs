@@ -55,6 +55,7 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             let slot = Slot(index + 1);
             self.multipliers(slot)?;
             if self.rows.is_touched(slot) {
+                self.settle(slot)?;
                 let program = self.view.program;
                 self.step(index, program.steps().get(index).ok_or(Rejection::Shape)?)?;
             }
@@ -70,6 +71,29 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
             Operation::Product { left, right, m, k, n, .. } => self.product(index, (left, right), (m, k, n)),
             Operation::Index { terms, indices } => self.index(Slot(index + 1), terms, indices),
         }
+    }
+
+    /// Takes the intervals of the elements of `slot` that do not vary: their rows end here.
+    fn settle(&mut self, slot: Slot) -> Result<(), Rejection> {
+        let (view, first) = (self.view, self.view.layout.offset(slot));
+        for element in 0..view.program.size(slot) {
+            let varies = *self.rows.varies.get(first + element).ok_or(Rejection::Shape)? != 0;
+            if !varies && !self.rows.is_zero(&self.view, slot, element)? {
+                self.take_interval(slot, element)?;
+                self.rows.clear(&view, slot, element)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds the smallest value of each lane's coefficient on an element.
+    fn take_interval(&mut self, slot: Slot, element: usize) -> Result<(), Rejection> {
+        let (l, u) = self.view.interval(slot, element)?;
+        let (error, lanes) = (self.charge() * mass((l, u)), self.rows.lanes);
+        let at = self.rows.place(&self.view, slot).0 + element * lanes;
+        let a = self.rows.arena.get(at..at + lanes).ok_or(Rejection::Shape)?;
+        self.kernel.signed(a, self.rows.value, self.rows.deduct, [l, u], [error, error]);
+        Ok(())
     }
 
     /// The charge on a term for each unit of its size.
@@ -523,18 +547,12 @@ impl<K: Kernel, H: Hints> Backward<'_, '_, K, H> {
 
     /// Adds the smallest value of each lane's coefficients on the input, and what underflow can have taken.
     fn concretize(&mut self) -> Result<(), Rejection> {
-        let (view, charge) = (self.view, self.charge());
+        let view = self.view;
         if self.rows.is_touched(Slot::INPUT) {
             for element in 0..view.program.inputs() {
-                if self.rows.is_zero(&self.view, Slot::INPUT, element)? {
-                    continue;
+                if !self.rows.is_zero(&self.view, Slot::INPUT, element)? {
+                    self.take_interval(Slot::INPUT, element)?;
                 }
-                let (l, u) = view.interval(Slot::INPUT, element)?;
-                let error = charge * mass((l, u));
-                let lanes = self.rows.lanes;
-                let at = self.rows.place(&view, Slot::INPUT).0 + element * lanes;
-                let a = self.rows.arena.get(at..at + lanes).ok_or(Rejection::Shape)?;
-                self.kernel.signed(a, self.rows.value, self.rows.deduct, [l, u], [error, error]);
             }
         }
         let underflow = view.underflow();

@@ -3,6 +3,7 @@
 use super::super::{Factors, Meaning, Rejection, TINY};
 use super::planes::Interval;
 use super::rows::Rows;
+use super::varies;
 use super::{Kernel, Layout, Problem, Split};
 use crate::program::{Program, Slot};
 
@@ -108,6 +109,8 @@ pub struct Checker<'a, K> {
     pub(super) lines: &'a mut [f64],
     pub(super) scratch: &'a mut [f64],
     pub(super) rows: Rows<'a>,
+    /// Whether the marks of all slots are those of the inputs marked.
+    pub(super) marked: bool,
 }
 
 /// Bounds as a backward pass reads them.
@@ -205,10 +208,21 @@ impl<'a, K: Kernel> Checker<'a, K> {
             index: take(&mut index, width)?,
             starts: take(&mut index, 3 * lanes)?,
             touched: take(&mut index, program.slots())?,
+            varies: take(&mut index, elements)?,
             lanes,
             most: lanes,
         };
-        Ok(Self { problem, layout, kernel, lower, upper, lines, scratch, rows })
+        Ok(Self { problem, layout, kernel, lower, upper, lines, scratch, rows, marked: false })
+    }
+
+    /// Marks what varies over a box, or is not what it was over the box of `parent`.
+    pub(super) fn mark(
+        &mut self,
+        region: (&[f64], &[f64]),
+        parent: Option<&Bounds<'_>>,
+    ) -> Result<(), Rejection> {
+        let marks = (&mut self.marked, &mut *self.rows.varies);
+        varies::mark(&self.problem.program, self.layout, region, parent, marks)
     }
 
     /// Whether `region` is a box and every split names an element of a step's result, at a finite point.

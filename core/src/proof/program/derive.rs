@@ -228,11 +228,15 @@ impl<'a, K: Kernel> Checker<'a, K> {
         for (to, from) in [(&mut bounds.lower, region.0), (&mut bounds.upper, region.1)] {
             to.get_mut(..inputs).ok_or(Rejection::Shape)?.copy_from_slice(from);
         }
+        self.mark(region, parent)?;
         if let Some(parent) = parent
             && self.inherit(parent, region, splits)?
         {
             bounds.state = State::Empty { splits: Fingerprint::of(splits) };
             return Ok(false);
+        }
+        if let Some(parent) = parent {
+            bounds.lines.copy_from_slice(parent.lines);
         }
         let mut total: f64 = region.0.iter().zip(region.1).map(|(l, u)| mass((*l, *u))).sum();
         let splits_here = Fingerprint::of(splits);
@@ -335,29 +339,6 @@ impl<'a, K: Kernel> Checker<'a, K> {
         Ok(!is_empty(Slot(index + 1), splits, lower, upper)?)
     }
 
-    /// Whether a step without lines reads just what it read when `parent` was derived: then its intervals and errors are those.
-    fn is_unchanged(
-        &self,
-        step: &Step<'_>,
-        parent: &Bounds<'_>,
-        (lower, upper): (&[f64], &[f64]),
-    ) -> Result<bool, Rejection> {
-        if matches!(step.operation, Operation::Elementwise { .. }) {
-            return Ok(false);
-        }
-        let mut same = Ok(true);
-        self.problem.program.for_each_input(step, |slot| {
-            let range = self.layout.offset(slot)..self.layout.offset(Slot(slot.0 + 1));
-            let of = |bounds: &[f64], old: &[f64]| match (bounds.get(range.clone()), old.get(range.clone())) {
-                (Some(now), Some(old)) => Ok(now == old),
-                _ => Err(Rejection::Shape),
-            };
-            let here = of(lower, parent.lower).and_then(|l| Ok(l && of(upper, parent.upper)?));
-            same = same.and_then(|s| Ok(s && here?));
-        });
-        same
-    }
-
     /// Intervals of the result of a step, with what the parent and the splits say; false if empty.
     fn step_bounds(
         &mut self,
@@ -375,17 +356,22 @@ impl<'a, K: Kernel> Checker<'a, K> {
         let lower_now = lower_now.get_mut(..len).ok_or(Rejection::Shape)?;
         let upper_now = upper_now.get_mut(..len).ok_or(Rejection::Shape)?;
         let error = bounds.error.get_mut(from..from + len).ok_or(Rejection::Shape)?;
-        if let Some(parent) = parent
-            && self.is_unchanged(step, parent, (lower, upper))?
-        {
-            let whole = from..from + len;
-            let known = (parent.lower.get(whole.clone()), parent.upper.get(whole.clone()));
-            let (Some(l), Some(u), Some(e)) = (known.0, known.1, parent.error.get(whole)) else {
-                return Err(Rejection::Shape);
+        let varies = self.rows.varies.get(from..from + len).ok_or(Rejection::Shape)?;
+        let lines = (&mut *bounds.lines, table);
+        if let Some(parent) = parent {
+            // What does not vary keeps these.
+            let known = |all: &[f64], to: &mut [f64]| {
+                to.copy_from_slice(all.get(from..from + len).ok_or(Rejection::Shape)?);
+                Ok(())
             };
-            lower_now.copy_from_slice(l);
-            upper_now.copy_from_slice(u);
-            error.copy_from_slice(e);
+            known(parent.lower, lower_now)?;
+            known(parent.upper, upper_now)?;
+            known(parent.error, error)?;
+        }
+        // The lines of the parent may lack a table.
+        let old = parent.filter(|_| !table).map(|p| (&*p.lower, &*p.upper));
+        keep_lines((index, step), self.layout, (lower, upper), old, lines)?;
+        if parent.is_some() && varies.iter().all(|v| *v == 0) {
             cut(slot, splits, lower_now, upper_now)?;
             return Ok(!is_empty(slot, splits, lower_now, upper_now)?);
         }
@@ -396,8 +382,8 @@ impl<'a, K: Kernel> Checker<'a, K> {
             scratch: &mut *self.scratch,
             lower,
             upper,
+            varies: parent.is_some().then_some(varies),
         };
-        keep_lines((index, step), self.layout, (lower, upper), None, (&mut *bounds.lines, table))?;
         intervals.errors(step, error)?;
         if !error.iter().all(|e| e.is_finite()) {
             return Err(Rejection::NonFinite);

@@ -7,8 +7,8 @@
 //! Where a value's interval is narrower than the radius of its form, the form is that interval. The cost is a product with as many columns as there
 //! are symbols, whatever the number of values: a lemma by rows costs a row for every value.
 //!
-//! A form without coefficients is *short*: centre and radius, and what is computed from short forms alone is the interval that is known anyway. So values
-//! that depend on inputs that are fixed, or nearly, cost no products.
+//! A form without coefficients is *short*: centre and radius, and what is computed from short forms alone is the interval that is known anyway. What does
+//! not vary over the box (`varies`) is short; a slot of which nothing varies has no forms until a step reads it that has some.
 //!
 //! # Rounding
 //! The meaning is that of the stored numbers, taken exactly; what a step rounds goes into `r`. With `s ≥ |c| + Σ|gᵢ|`:
@@ -27,8 +27,9 @@ use super::layout::Layout;
 use super::lines;
 use super::planes::{Interval, larger, mass, smaller};
 use super::rows::{Rows, two_parts};
+use super::varies;
 use crate::elementary::Interval as Enclosure;
-use crate::program::{Constants, Function, Map, Operation, Program, Slot, Step, Term, Terms, to_usize};
+use crate::program::{Constants, Function, Map, Operation, Program, Slot, Step, Terms, to_usize};
 use crate::relax::{product_residual, residual};
 
 /// Most symbols: sums of their coefficients stay within [`WIDE`].
@@ -37,11 +38,11 @@ pub(super) const COLUMNS_MAX: usize = 4096;
 /// Numbers of a form before its coefficients: centre and radius.
 const HEAD: usize = 2;
 
+/// The width of a slot that has no forms yet.
+const NO_FORMS: u32 = 1;
+
 /// At least 1 + the relative error of a sum of fewer than 2²⁰ terms of one sign, with room for what is done to it.
 const WIDE: f64 = 1.0 + 1.0 / (1u64 << 30) as f64;
-
-/// An input that is free by less than this part of the widest one has no symbol: most are decimals rounded to both sides.
-const FREE: f64 = 1.0 / (1u64 << 40) as f64;
 
 /// Numbers that a form takes in the arena, for so many symbols and a kernel's multiple of lanes.
 pub(super) fn stride(columns: usize, multiple: usize) -> Option<usize> {
@@ -81,9 +82,9 @@ impl<K: Kernel> Forms<'_, '_, K> {
         Ok(())
     }
 
-    /// Numbers in use once all symbols are, in the kernel's multiple.
+    /// Numbers in use once all symbols are, in the kernel's multiple; more than a short form has.
     fn full_width(&self) -> usize {
-        stride(self.used, self.kernel.lane_multiple())
+        stride(if self.used > 0 { self.used } else { 1 }, self.kernel.lane_multiple())
             .map_or(self.stride, |w| if w < self.stride { w } else { self.stride })
     }
 
@@ -147,11 +148,9 @@ impl<K: Kernel> Forms<'_, '_, K> {
         self.rows.touched.fill(0);
         let inputs = self.program.inputs();
         let most = self.stride - HEAD;
-        let mut widest = 0.0;
-        for j in 0..inputs {
-            widest = larger(widest, radius(interval(bounds, j)?));
-        }
-        let is_free = |r: f64| r > 0.0 && r >= widest * FREE;
+        let ends = bounds.lower.get(..inputs).zip(bounds.upper.get(..inputs)).ok_or(Rejection::Shape)?;
+        let widest = varies::widest(ends);
+        let is_free = |r: f64| r > 0.0 && varies::is_free(r, widest);
         let mut free = 0;
         for j in 0..inputs {
             free += usize::from(is_free(radius(interval(bounds, j)?)));
@@ -186,6 +185,17 @@ impl<K: Kernel> Forms<'_, '_, K> {
         bounds: &mut Bounds<'_>,
     ) -> Result<(), Rejection> {
         let slot = Slot(index + 1);
+        if !self.any_varies(slot)? {
+            *self.rows.touched.get_mut(slot.0).ok_or(Rejection::Shape)? = NO_FORMS;
+            return Ok(());
+        }
+        let mut provided = Ok(());
+        self.program.for_each_input(step, |operand| {
+            if provided.is_ok() {
+                provided = self.provide(operand, bounds);
+            }
+        });
+        provided?;
         match step.operation {
             Operation::Affine { terms, bias } => self.affine(slot, terms, bias, bounds)?,
             Operation::Elementwise { input, function } => {
@@ -242,6 +252,9 @@ impl<K: Kernel> Forms<'_, '_, K> {
     fn tighten(&mut self, slot: Slot, bounds: &mut Bounds<'_>) -> Result<(), Rejection> {
         let first = self.layout.offset(slot);
         for element in 0..self.program.size(slot) {
+            if self.is_short(slot, element)? {
+                continue;
+            }
             let form = self.form(slot, element)?;
             let (Some(c), Some(r), Some(g)) = (form.first(), form.get(1), form.get(HEAD..)) else {
                 return Err(Rejection::Shape);
@@ -280,34 +293,26 @@ impl<K: Kernel> Forms<'_, '_, K> {
         self.set_interval((slot, element), known)
     }
 
-    /// Gives every result of a map coefficients that reads a form with some, or shares a vector of weights with one that does.
-    fn reach(&mut self, slot: Slot, (at, term): (usize, &Term<'_>)) -> Result<(), Rejection> {
-        let (len, count) = (self.program.size(slot), self.program.size(term.input));
-        let width = self.width(term.input)?;
-        if let Map::Dense { count: vectors, rows, cols, .. } = term.map {
-            for vector in 0..vectors {
-                let mut short = true;
-                for element in vector * cols..(vector + 1) * cols {
-                    short = short && self.is_short(term.input, element)?;
-                }
-                for element in vector * rows..(vector + 1) * rows {
-                    self.widen(slot, element, if short { HEAD } else { width })?;
-                }
-            }
+    /// Whether an element varies over the box.
+    fn varies(&self, slot: Slot, element: usize) -> Result<bool, Rejection> {
+        let mark = self.rows.varies.get(self.layout.offset(slot) + element).ok_or(Rejection::Shape)?;
+        Ok(*mark != 0)
+    }
+
+    /// Whether any element of a slot does.
+    fn any_varies(&self, slot: Slot) -> Result<bool, Rejection> {
+        let (from, to) = (self.layout.offset(slot), self.layout.offset(Slot(slot.0 + 1)));
+        Ok(self.rows.varies.get(from..to).ok_or(Rejection::Shape)?.iter().any(|v| *v != 0))
+    }
+
+    /// Gives a slot of which nothing varies its forms, which are intervals, if it has none yet.
+    fn provide(&mut self, slot: Slot, bounds: &Bounds<'_>) -> Result<(), Rejection> {
+        if self.rows.touched.get(slot.0) != Some(&NO_FORMS) {
             return Ok(());
         }
-        for element in 0..count {
-            let mark = if self.is_short(term.input, element)? { 0.0 } else { 1.0 };
-            *self.scratch.get_mut(element).ok_or(Rejection::Shape)? = mark;
-        }
-        let (x, sums) = self.scratch.split_at_mut_checked(self.layout.width()).ok_or(Rejection::Shape)?;
-        let (x, sums) = (x.get(..count), sums.get_mut(..len));
-        let (Some(x), Some(sums)) = (x, sums) else { return Err(Rejection::Shape) };
-        sums.fill(0.0);
-        self.kernel.forward_absolute(Matrix { term: at, map: &term.map }, x, sums);
-        for element in 0..len {
-            let reached = self.scratch.get(self.layout.width() + element).is_some_and(|s| *s != 0.0);
-            self.widen(slot, element, if reached { width } else { HEAD })?;
+        self.set_width(slot, HEAD)?;
+        for element in 0..self.program.size(slot) {
+            self.set_known(slot, element, bounds)?;
         }
         Ok(())
     }
@@ -352,10 +357,12 @@ impl<K: Kernel> Forms<'_, '_, K> {
             width = width.max(self.width(term.input)?);
         }
         self.begin(slot, width)?;
-        let table = self.program.terms(terms);
-        for (k, term) in table.iter().enumerate() {
-            self.reach(slot, (terms.first + k, term))?;
+        for element in 0..len {
+            if self.varies(slot, element)? {
+                self.widen(slot, element, width)?;
+            }
         }
+        let table = self.program.terms(terms);
         self.scratch.get_mut(size..size + len).ok_or(Rejection::Shape)?.fill(0.0);
         for (k, term) in table.iter().enumerate() {
             let at = terms.first + k;
@@ -367,18 +374,18 @@ impl<K: Kernel> Forms<'_, '_, K> {
             let one = Map::Dense { count: 1, rows, cols, weights };
             for vector in 0..count {
                 let (from, to) = (vector * cols, vector * rows);
-                let mut short = true;
+                let mut varies = false;
                 for element in to..to + rows {
-                    short = short && self.is_short(slot, element)?;
+                    varies = varies || self.varies(slot, element)?;
                 }
-                if !short {
+                if varies {
                     self.map(Matrix { term: at, map: &one }, ((term.input, from), cols), ((slot, to), rows))?;
                 }
             }
         }
         let first = self.layout.offset(slot);
         for element in 0..len {
-            if self.is_short(slot, element)? {
+            if !self.varies(slot, element)? {
                 self.set_known(slot, element, bounds)?;
                 continue;
             }
@@ -458,7 +465,7 @@ impl<K: Kernel> Forms<'_, '_, K> {
         if above(self.scratch, 0.0) <= quota {
             high = 0.0;
         }
-        for _ in 0..40 {
+        for _ in 0..if high > 0.0 && quota > 0 { 40 } else { 0 } {
             let middle = 0.5 * low + 0.5 * high;
             if above(self.scratch, middle) <= quota { high = middle } else { low = middle }
         }

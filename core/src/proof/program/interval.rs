@@ -18,6 +18,8 @@ pub(super) struct Intervals<'s, K> {
     /// Bounds of all elements before the step's result.
     pub lower: &'s [f64],
     pub upper: &'s [f64],
+    /// Marks of the result's elements: those that are 0 keep what they hold. `None` computes all.
+    pub varies: Option<&'s [u32]>,
 }
 
 /// A middle of an interval, inside it.
@@ -66,6 +68,11 @@ impl<K: Kernel> Intervals<'_, K> {
         }
     }
 
+    /// Whether an element of the result keeps what it holds.
+    fn keeps(&self, element: usize) -> bool {
+        self.varies.is_some_and(|v| v.get(element) == Some(&0))
+    }
+
     /// `sum = Σ map(of(x))` over the terms, into part `part` of the scratch; absolute weights if `absolute`.
     fn affine_sum(
         &mut self,
@@ -86,11 +93,27 @@ impl<K: Kernel> Intervals<'_, K> {
             for ((x, l), u) in x.iter_mut().zip(lower).zip(upper) {
                 *x = of((*l, *u));
             }
-            let matrix = Matrix { term: terms.first + k, map: &term.map };
-            if absolute {
-                self.kernel.forward_absolute(matrix, x, sum);
-            } else {
-                self.kernel.forward(matrix, x, sum);
+            let mut forward = |map: &Map<'_>, x: &[f64], sum: &mut [f64]| {
+                let matrix = Matrix { term: terms.first + k, map };
+                if absolute {
+                    self.kernel.forward_absolute(matrix, x, sum);
+                } else {
+                    self.kernel.forward(matrix, x, sum);
+                }
+            };
+            let (Some(varies), Map::Dense { count, rows, cols, weights }) = (self.varies, term.map) else {
+                forward(&term.map, x, sum);
+                continue;
+            };
+            // Only the vectors of which anything is asked.
+            let one = Map::Dense { count: 1, rows, cols, weights };
+            for vector in 0..count {
+                let (from, to) = (vector * cols..(vector + 1) * cols, vector * rows..(vector + 1) * rows);
+                let parts = (x.get(from), sum.get_mut(to.clone()), varies.get(to));
+                let (Some(x), Some(sum), Some(varies)) = parts else { return Err(Rejection::Shape) };
+                if varies.iter().any(|v| *v != 0) {
+                    forward(&one, x, sum);
+                }
             }
         }
         Ok(())
@@ -99,6 +122,7 @@ impl<K: Kernel> Intervals<'_, K> {
     /// `q` of a step's result; 0 for one that is not affine.
     pub(super) fn errors(&mut self, step: &Step<'_>, error: &mut [f64]) -> Result<(), Rejection> {
         let Operation::Affine { terms, bias } = step.operation else {
+            // Those kept are 0 as well.
             error.fill(0.0);
             return Ok(());
         };
@@ -108,6 +132,9 @@ impl<K: Kernel> Intervals<'_, K> {
         let sums = self.scratch.get(3 * width..).ok_or(Rejection::Shape)?;
         let (masses, errors) = sums.split_at_checked(width).ok_or(Rejection::Shape)?;
         for (i, ((q, t), e)) in error.iter_mut().zip(masses).zip(errors).enumerate() {
+            if self.keeps(i) {
+                continue;
+            }
             let (b, off) = bias_at(bias, i);
             let t = up(up((t + TINY) * factors.inflate) + b.abs());
             let e = if *e > 0.0 || off > 0.0 { up(up((e + TINY) * factors.inflate) + off) } else { 0.0 };
@@ -157,8 +184,10 @@ impl<K: Kernel> Intervals<'_, K> {
             Operation::Affine { terms, bias } => self.affine((terms, bias), error, lower, upper),
             Operation::Elementwise { input, function } => {
                 let (from, to) = self.operand(input)?;
-                for (((l, u), lower), upper) in from.iter().zip(to).zip(lower).zip(upper) {
-                    (*lower, *upper) = lines::range(function, (*l, *u)).map_err(rejection(index))?;
+                for (i, (((l, u), lower), upper)) in from.iter().zip(to).zip(lower).zip(upper).enumerate() {
+                    if !self.keeps(i) {
+                        (*lower, *upper) = lines::range(function, (*l, *u)).map_err(rejection(index))?;
+                    }
                 }
                 Ok(())
             }
@@ -174,7 +203,9 @@ impl<K: Kernel> Intervals<'_, K> {
             }
             Operation::Product { left, right, m, k, n, .. } => {
                 for (output, (lower, upper)) in lower.iter_mut().zip(upper).enumerate() {
-                    (*lower, *upper) = self.dot((left, right), (m, k, n), output)?;
+                    if !self.keeps(output) {
+                        (*lower, *upper) = self.dot((left, right), (m, k, n), output)?;
+                    }
                 }
                 Ok(())
             }
@@ -204,6 +235,9 @@ impl<K: Kernel> Intervals<'_, K> {
         let (centres, radii) = centres.split_at_checked(width).ok_or(Rejection::Shape)?;
         let sums = centres.iter().zip(radii).zip(error);
         for (i, (((c, r), q), (lower, upper))) in sums.zip(lower.iter_mut().zip(upper)).enumerate() {
+            if self.keeps(i) {
+                continue;
+            }
             // The centre is off by less than `2g·t + ε ≤ q`, its bias included.
             let y = c + bias_at(bias, i).0;
             let reach = up(up((r + TINY) * factors.inflate) + q);

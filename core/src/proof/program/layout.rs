@@ -167,7 +167,7 @@ impl<'m> Layout<'m> {
     /// Elements of `u32` memory that [`super::Memory`] needs.
     pub fn index_len(&self, lanes: usize) -> usize {
         let lists = self.width.saturating_add(lanes.saturating_mul(3)).saturating_add(self.arena.len());
-        lists.saturating_add(self.rows)
+        lists.saturating_add(self.rows).saturating_add(self.elements())
     }
     /// Claim bytes of a row that starts at `slot`: those of all steps before it.
     pub fn claims_len(&self, slot: Slot) -> usize {

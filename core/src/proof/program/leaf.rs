@@ -98,6 +98,7 @@ impl<K: Kernel> Checker<'_, K> {
         if self.inherit(bounds, region, splits)? {
             return Ok(Outcome::Empty);
         }
+        self.mark(region, None)?;
         let inputs = self.problem.program.inputs();
         let same_box =
             bounds.lower.get(..inputs) == Some(region.0) && bounds.upper.get(..inputs) == Some(region.1);
@@ -271,6 +272,7 @@ impl<K: Kernel> Checker<'_, K> {
                     scratch: &mut *self.scratch,
                     lower,
                     upper,
+                    varies: None,
                 };
                 intervals.step((index, step), error, (lower_now, upper_now))?;
                 inherit_slot(bounds, from, lower_now, upper_now)?;

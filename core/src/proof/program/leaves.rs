@@ -112,6 +112,7 @@ impl<K: Kernel> Checker<'_, K> {
         if outcomes.len() != leaves.len() || margins.len() != claims {
             return Err(Rejection::Shape);
         }
+        self.mark(region, None)?;
         margins.fill(f64::NAN);
         let mut at = 0;
         for (leaf, outcome) in leaves.iter().zip(outcomes.iter_mut()) {

@@ -36,7 +36,7 @@
 //!   the term `âz` that is below `4g(|a|F + |â|X)`, which is charged. Lines and planes have intercepts rounded outward as they
 //!   are computed; `a·c` and the terms charge `4g|a|(|c| + Σ|slope|m)`, which also covers that `fl(a·slope)` is what is added.
 //! * `β`: the term and the constant charge `4gβ(m + |v|)`.
-//! * Input: `min(a·l, a·u)` enters `V` and `4g|a|m` enters `D`.
+//! * Input, and every value that does not vary over the box (`varies`): `min(a·l, a·u)` enters `V` and `4g|a|m` enters `D`.
 //! * `D` is a sum of at most `K` non-negative terms of at most six roundings each: at most `D̂(1 + 4g)`.
 //! * Underflow: a pass has fewer than 2⁶⁴ products, each off by at most 2⁻¹⁰⁷⁵, times the mass of what it multiplies or times 1:
 //!   `TINY` `= 2⁻¹⁰⁰⁰` times (1 + mass of all elements) covers them.
@@ -92,6 +92,7 @@ mod planes;
 mod rows;
 mod team;
 mod tree;
+mod varies;
 
 pub use checker::{Bounds, Checker, Held, Memory};
 pub use derive::{Adaptive, IntervalsOnly, Slopes, Start};

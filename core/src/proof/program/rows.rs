@@ -21,6 +21,8 @@ pub(super) struct Rows<'m> {
     pub starts: &'m mut [u32],
     /// Which slots have coefficients: 0 or 1.
     pub touched: &'m mut [u32],
+    /// For each element of all slots, whether it varies over the box: see [`super::varies`].
+    pub varies: &'m mut [u32],
     /// Lanes of this block; a row's coefficients lie so far apart.
     pub lanes: usize,
     /// Most lanes of a block.
@@ -100,6 +102,12 @@ impl Rows<'_> {
         self.enliven(view, slot, element)?;
         let at = (view.layout.arena(slot) + element) * self.lanes;
         self.arena.get_mut(at..at + self.lanes).ok_or(Rejection::Shape)
+    }
+
+    /// Lets an element's row stand for zeros.
+    pub(super) fn clear(&mut self, view: &View<'_>, slot: Slot, element: usize) -> Result<(), Rejection> {
+        *self.live.get_mut(view.layout.arena(slot) + element).ok_or(Rejection::Shape)? = 0;
+        Ok(())
     }
 
     pub(super) fn is_touched(&self, slot: Slot) -> bool {

@@ -22,8 +22,7 @@ const PARTS: usize = 1000;
 /// Most bytes of a proof.
 const PROOF_BYTES: usize = 1 << 24;
 
-/// Most symbols, and most memory of them.
-const COLUMNS: usize = 62;
+/// Most memory of the symbols.
 const BYTES: usize = 64 << 20;
 
 /// One thread's memory.
@@ -57,8 +56,11 @@ impl<'n> Single<'n> {
 
     /// Halves the box until every part is accepted.
     fn halve(&mut self, desk: &Desk<'_>, problem: &CaseProblem<'_>, stop: Stop<'_>) -> Option<Vec<u8>> {
-        let columns = desk.columns_within(BYTES).min(COLUMNS);
-        if columns == 0 {
+        let region = &problem.case.region;
+        // A symbol for each free input: what is left in the last vector serves relaxations.
+        let free = free_inputs(&region.lower, &region.upper);
+        let columns = (free + 2).next_multiple_of(LANE_MULTIPLE) - 2;
+        if columns > desk.columns_within(BYTES) {
             return None;
         }
         let mut referee = Referee::new(desk, &mut self.memory, columns).ok()?;
@@ -94,6 +96,7 @@ impl<'n> Single<'n> {
             }
             place(domain, claims, &answer, own, &mut open)?;
         }
+        if std::env::var_os("DBG").is_some() { eprintln!("DBG parts {} seconds {}", PARTS - rest + 1, desk.seconds()); }
         let bytes = tree.to_bytes(PROOF_BYTES)?;
         desk.cover(&bytes, region, &accepted).ok()?;
         Some(bytes)
