@@ -35,6 +35,36 @@ pub fn wide<R>(body: impl FnOnce() -> R) -> R {
     body()
 }
 
+/// A body of loops for [`wide_run`], whose `run` is `#[inline(always)]`.
+pub trait Body {
+    /// Runs it.
+    fn run(self);
+}
+
+/// As [`wide`] for a body that the compiler would not inline as a closure, being large.
+#[inline]
+pub fn wide_run(body: impl Body) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
+        fn avx512(body: impl Body) {
+            body.run();
+        }
+        #[target_feature(enable = "avx2,fma")]
+        fn avx2(body: impl Body) {
+            body.run();
+        }
+        match Level::detect() {
+            // SAFETY: the features were detected.
+            Level::Avx512 => return unsafe { avx512(body) },
+            // SAFETY: the features were detected.
+            Level::Avx2 => return unsafe { avx2(body) },
+            Level::Plain => {}
+        }
+    }
+    body.run();
+}
+
 /// The two lines of an unstable ReLU, and the bias of the affine row that feeds it.
 #[derive(Clone, Copy, Debug)]
 pub struct Lines {

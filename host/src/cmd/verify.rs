@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use certus::live::View;
 use certus::{interrupt, machine, output};
@@ -33,7 +33,10 @@ pub struct Args {
     /// Weights in the place of the network's own, safetensors; with a property of VNN-LIB 1.0.
     #[arg(long, value_name = "FILE")]
     weights: Option<PathBuf>,
-    /// Seconds until the search is given up; 120 unless the settings say otherwise.
+    /// When the command line was read.
+    #[arg(skip = Instant::now())]
+    started: Instant,
+    /// Seconds until the search is given up, reading included; 120 unless the settings say otherwise.
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     timeout: Option<f64>,
     /// Expert settings, TOML; `certus settings` shows them.
@@ -318,6 +321,9 @@ fn live_search(
     settings: &Settings,
     journal: Option<&Arc<Journal>>,
 ) -> Report {
+    // The limit counts from the start of reading.
+    let timeout = settings.timeout.saturating_sub(args.started.elapsed());
+    let settings = &Settings { timeout, ..settings.clone() };
     let view =
         (!args.quiet && !args.json).then(|| View::start(settings.timeout, instance.property().cases.len()));
     let shown = view.as_ref().map_or(&Silent as &dyn Progress, |view| view);

@@ -90,9 +90,11 @@ impl<K: Kernel> Intervals<'_, K> {
             let x = x.get_mut(..size).ok_or(Rejection::Shape)?;
             let lower = self.lower.get(from..from + size).ok_or(Rejection::Shape)?;
             let upper = self.upper.get(from..from + size).ok_or(Rejection::Shape)?;
-            for ((x, l), u) in x.iter_mut().zip(lower).zip(upper) {
-                *x = of((*l, *u));
-            }
+            let fill = |x: &mut [f64], from: usize| {
+                for ((x, l), u) in x.iter_mut().zip(lower.iter().skip(from)).zip(upper.iter().skip(from)) {
+                    *x = of((*l, *u));
+                }
+            };
             let mut forward = |map: &Map<'_>, x: &[f64], sum: &mut [f64]| {
                 let matrix = Matrix { term: terms.first + k, map };
                 if absolute {
@@ -102,6 +104,7 @@ impl<K: Kernel> Intervals<'_, K> {
                 }
             };
             let (Some(varies), Map::Dense { count, rows, cols, weights }) = (self.varies, term.map) else {
+                fill(x, 0);
                 forward(&term.map, x, sum);
                 continue;
             };
@@ -109,9 +112,10 @@ impl<K: Kernel> Intervals<'_, K> {
             let one = Map::Dense { count: 1, rows, cols, weights };
             for vector in 0..count {
                 let (from, to) = (vector * cols..(vector + 1) * cols, vector * rows..(vector + 1) * rows);
-                let parts = (x.get(from), sum.get_mut(to.clone()), varies.get(to));
+                let parts = (x.get_mut(from), sum.get_mut(to.clone()), varies.get(to));
                 let (Some(x), Some(sum), Some(varies)) = parts else { return Err(Rejection::Shape) };
                 if varies.iter().any(|v| *v != 0) {
+                    fill(x, vector * cols);
                     forward(&one, x, sum);
                 }
             }

@@ -102,6 +102,21 @@ impl<K: Kernel> Checker<'_, K> {
         let inputs = self.problem.program.inputs();
         let same_box =
             bounds.lower.get(..inputs) == Some(region.0) && bounds.upper.get(..inputs) == Some(region.1);
+        if same_box && splits.is_empty() {
+            let State::Derived { mass, .. } = bounds.state else { return Err(Rejection::Shape) };
+            let view = View {
+                program: &self.problem.program,
+                layout: self.layout,
+                lower: &*bounds.lower,
+                upper: &*bounds.upper,
+                error: &*bounds.error,
+                lines: &*bounds.lines,
+                mass,
+                anew: true,
+            };
+            let (rows, kernel, problem) = (&mut self.rows, &mut self.kernel, self.problem);
+            return refute(rows, kernel, problem, view, splits, (disjuncts, claims), margins);
+        }
         if same_box {
             // Bounds of a larger set hold: what the splits imply for later steps seldom helps.
             if !self.cut_bounds(bounds, splits)? {
@@ -138,40 +153,18 @@ impl<K: Kernel> Checker<'_, K> {
         margins: &mut [f64],
     ) -> Result<Outcome, Rejection> {
         let State::Derived { mass, .. } = bounds.state else { return Err(Rejection::Shape) };
-        let problem = self.problem;
-        let most = self.rows.most;
-        let mut refused = None;
-        let blocks = claims.chunks(most).zip(disjuncts.chunks(most)).zip(margins.chunks_mut(most));
-        for (block, ((claims, disjuncts), margins)) in blocks.enumerate() {
-            let view = View {
-                program: &problem.program,
-                layout: self.layout,
-                lower: &*self.lower,
-                upper: &*self.upper,
-                error: &*bounds.error,
-                lines: &*self.lines,
-                mass,
-                anew: true,
-            };
-            self.rows.begin(claims.len(), self.kernel.lane_multiple());
-            load(&mut self.rows, &view, problem, claims, disjuncts)?;
-            let hints = Claimed { claims, splits };
-            Backward { view, kernel: &mut self.kernel, rows: &mut self.rows, hints: &hints }
-                .run(problem.program.output())?;
-            for (lane, ((claim, disjunct), margin)) in claims.iter().zip(disjuncts).zip(margins).enumerate() {
-                let bound = self.rows.bound(lane, self.layout.factors)?;
-                let rhs = claim.row(disjunct)?.map_or(0.0, |row| row.rhs);
-                *margin = bound - rhs;
-                let proved = bound > rhs;
-                if !proved && refused.is_none() {
-                    refused = Some(block * most + lane);
-                }
-            }
-        }
-        match refused {
-            None => Ok(Outcome::Refuted),
-            Some(disjunct) => Err(Rejection::NotProved { disjunct }),
-        }
+        let view = View {
+            program: &self.problem.program,
+            layout: self.layout,
+            lower: &*self.lower,
+            upper: &*self.upper,
+            error: &*bounds.error,
+            lines: &*self.lines,
+            mass,
+            anew: true,
+        };
+        let (rows, kernel, problem) = (&mut self.rows, &mut self.kernel, self.problem);
+        refute(rows, kernel, problem, view, splits, (disjuncts, claims), margins)
     }
 
     /// Bounds of a leaf on the box of `bounds`: those, with the split values cut; false if empty.
@@ -284,6 +277,41 @@ impl<K: Kernel> Checker<'_, K> {
             }
         }
         Ok(true)
+    }
+}
+
+/// Propagates the claimed rows with the bounds of `view`.
+fn refute<K: Kernel>(
+    rows: &mut super::rows::Rows<'_>,
+    kernel: &mut K,
+    problem: &Problem<'_>,
+    view: View<'_>,
+    splits: &[Split],
+    (disjuncts, claims): (&[&[Row<'_>]], &[Claim<'_>]),
+    margins: &mut [f64],
+) -> Result<Outcome, Rejection> {
+    let most = rows.most;
+    let mut refused = None;
+    let blocks = claims.chunks(most).zip(disjuncts.chunks(most)).zip(margins.chunks_mut(most));
+    for (block, ((claims, disjuncts), margins)) in blocks.enumerate() {
+        rows.begin(claims.len(), kernel.lane_multiple());
+        load(rows, &view, problem, claims, disjuncts)?;
+        let hints = Claimed { claims, splits };
+        Backward { view, kernel: &mut *kernel, rows: &mut *rows, hints: &hints }
+            .run(problem.program.output())?;
+        for (lane, ((claim, disjunct), margin)) in claims.iter().zip(disjuncts).zip(margins).enumerate() {
+            let bound = rows.bound(lane, view.layout.factors)?;
+            let rhs = claim.row(disjunct)?.map_or(0.0, |row| row.rhs);
+            *margin = bound - rhs;
+            let proved = bound > rhs;
+            if !proved && refused.is_none() {
+                refused = Some(block * most + lane);
+            }
+        }
+    }
+    match refused {
+        None => Ok(Outcome::Refuted),
+        Some(disjunct) => Err(Rejection::NotProved { disjunct }),
     }
 }
 

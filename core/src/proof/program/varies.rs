@@ -46,7 +46,8 @@ pub(super) fn mark(
     }
     *valid = false;
     for (index, step) in program.steps().iter().enumerate() {
-        let (before, from) = marks.split_at_mut_checked(layout.offset(Slot(index + 1))).ok_or(Rejection::Shape)?;
+        let (before, from) =
+            marks.split_at_mut_checked(layout.offset(Slot(index + 1))).ok_or(Rejection::Shape)?;
         let result = from.get_mut(..step.len).ok_or(Rejection::Shape)?;
         mark_step(program, step, result, |slot, element| {
             before.get(layout.offset(slot) + element).is_some_and(|m| *m != 0)
@@ -57,7 +58,12 @@ pub(super) fn mark(
 }
 
 /// Marks the result of a step, from whether an element of an operand varies.
-fn mark_step(program: &Program<'_>, step: &Step<'_>, result: &mut [u32], varies: impl Fn(Slot, usize) -> bool) {
+fn mark_step(
+    program: &Program<'_>,
+    step: &Step<'_>,
+    result: &mut [u32],
+    varies: impl Fn(Slot, usize) -> bool,
+) {
     match step.operation {
         Operation::Affine { terms, .. } => {
             result.fill(0);

@@ -11,7 +11,7 @@
 use certus_core::program::{Conv, Map, Program};
 use certus_core::proof::program::{Kernel, Kink, Matrix, Plain, UNREAD, forward_lanes, lanes};
 use certus_kernels::Packed as Panels;
-use certus_kernels::relax::wide;
+use certus_kernels::relax::{Body, wide, wide_run};
 use std::sync::{Arc, OnceLock};
 
 /// A map packed for backward products.
@@ -325,6 +325,22 @@ fn add_conv(conv: &Conv<'_>, transposed: bool, x: &[f64], sum: &mut [f64], of: i
     }
 }
 
+/// [`add_dense`], to be compiled wide.
+struct DenseSums<'s, F> {
+    weights: &'s [f32],
+    size: (usize, usize),
+    x: &'s [f64],
+    sum: &'s mut [f64],
+    of: F,
+}
+
+impl<F: Fn(f64) -> f64> Body for DenseSums<'_, F> {
+    #[inline(always)]
+    fn run(self) {
+        add_dense(self.weights, self.size, self.x, self.sum, self.of);
+    }
+}
+
 /// Adds `W x` on each of the consecutive vectors.
 #[inline(always)]
 fn add_dense(
@@ -353,7 +369,7 @@ fn add_dense(
 fn add_map(map: &Map<'_>, x: &[f64], sum: &mut [f64], of: impl Fn(f64) -> f64) -> bool {
     match map {
         Map::Dense { rows, cols, weights, .. } => {
-            wide(|| add_dense(weights, (*rows, *cols), x, sum, of));
+            wide_run(DenseSums { weights, size: (*rows, *cols), x, sum, of });
         }
         Map::Conv(conv) => wide(|| add_conv(conv, false, x, sum, of)),
         Map::ConvTranspose(conv) => wide(|| add_conv(conv, true, x, sum, of)),

@@ -90,6 +90,10 @@ fn decide_all(
     }
     let mut proofs = grouped.proofs;
     for index in grouped.open {
+        if budget.is_spent() {
+            let reason = if budget.is_stopped() { Reason::Stopped } else { Reason::Timeout };
+            return Verdict::Unknown { reason, lower_bound: None };
+        }
         let problem = CaseProblem::new(parts, property, &property.cases[index]);
         match decide(&problem, settings, budget, progress, stats) {
             Ok(bytes) => proofs.push(CaseProof { cases: vec![index], bytes }),

@@ -4,7 +4,9 @@
 //! stays for its parts, which inherit from it whatever does not depend on the free inputs.
 
 use super::attack::gradient_at;
-use super::checker::{Accepted, Desk, Desktop, Referee};
+use std::collections::HashMap;
+
+use super::checker::{Accepted, Box64, Desk, Desktop, Referee};
 use super::domain::Domain;
 use super::forms::{favoured, judge};
 use super::inputs::steepest_half;
@@ -19,6 +21,12 @@ use certus_kernels::LANE_MULTIPLE;
 /// Most parts that are bounded; a case that takes more is left to threads that share it.
 const PARTS: usize = 1000;
 
+/// Most cuts that are kept.
+const CUTS: usize = 1 << 16;
+
+/// One case in so many asks about parts again that earlier cases halved into two leaves.
+const RETRY: usize = 4;
+
 /// Most bytes of a proof.
 const PROOF_BYTES: usize = 1 << 24;
 
@@ -31,12 +39,21 @@ pub struct Single<'n> {
     pub memory: Desktop,
     points: Points<'n>,
     floats: Vec<f64>,
+    /// Where parts of earlier cases were halved: other cases have the same boxes, and nearly the same trees.
+    cuts: HashMap<Part, Cut>,
+    cases: usize,
 }
 
 impl<'n> Single<'n> {
     /// Memory for cases about `net`.
     pub fn new(net: &'n Prepared) -> Self {
-        Self { memory: Desktop::default(), points: Points::new(net, LANE_MULTIPLE), floats: Vec::new() }
+        Self {
+            memory: Desktop::default(),
+            points: Points::new(net, LANE_MULTIPLE),
+            floats: Vec::new(),
+            cuts: HashMap::new(),
+            cases: 0,
+        }
     }
 
     /// The proof of a case, if there is one in few parts, and the seconds that the checker took.
@@ -56,51 +73,99 @@ impl<'n> Single<'n> {
 
     /// Halves the box until every part is accepted.
     fn halve(&mut self, desk: &Desk<'_>, problem: &CaseProblem<'_>, stop: Stop<'_>) -> Option<Vec<u8>> {
-        let region = &problem.case.region;
+        let region = (problem.case.region.lower.as_slice(), problem.case.region.upper.as_slice());
         // A symbol for each free input: what is left in the last vector serves relaxations.
-        let free = free_inputs(&region.lower, &region.upper);
-        let columns = (free + 2).next_multiple_of(LANE_MULTIPLE) - 2;
+        let columns = (free_inputs(region.0, region.1) + 2).next_multiple_of(LANE_MULTIPLE) - 2;
         if columns > desk.columns_within(BYTES) {
             return None;
         }
         let mut referee = Referee::new(desk, &mut self.memory, columns).ok()?;
-        let region = (problem.case.region.lower.as_slice(), problem.case.region.upper.as_slice());
         let (tree, accepted, lemma) = (Tree::default(), Accepted::new(region), forms_lemma(columns));
         let mut bounds = desk.bounds(&mut self.floats);
         let domain = Domain::root(region.0, region.1);
-        let (claims, answer) = referee.judge_root(region, &lemma, &mut bounds, |y| favoured(problem, y), stop)?;
+        let claims_of = |outputs: Box64<'_>| favoured(problem, outputs);
+        let (claims, answer) = referee.judge_root(region, &lemma, &mut bounds, claims_of, stop)?;
         let root = accepted.lemma(None, domain.place(), &lemma);
         tree.state(0, lemma.clone());
-        let mut open = Vec::new();
-        let mut rest = PARTS;
-        let mut place = |domain: Domain, claims: Vec<LeafClaim>, answer: &Answer, own, open: &mut Vec<_>| {
-            if answer.accepted {
-                accepted.insert(own, domain.place(), 0, &claims);
-                tree.prove(domain.node, claims);
-                return Some(());
-            }
-            let cut = choose(&mut self.points, problem, &domain, &claims, answer)?;
+        if answer.accepted {
+            accepted.insert(root, domain.place(), 0, &claims);
+            tree.prove(domain.node, claims);
+            return closed(&tree, desk, region, &accepted);
+        }
+        let mut splits: Vec<Halved> = Vec::new();
+        let mut split = |domain: Domain, cut: Cut, open: &mut Vec<_>| {
+            splits.push(Halved { part: free_part(&domain, region), cut, leaves: 0 });
             let nodes = tree.split(domain.node, cut);
             let [first, second] = domain.halve(cut, nodes);
-            open.extend([second, first]);
-            Some(())
+            let at = splits.len() - 1;
+            open.extend([(second, at), (first, at)]);
         };
-        place(domain, claims, &answer, root, &mut open)?;
-        while let Some(domain) = open.pop() {
+        let mut open: Vec<(Domain, usize)> = Vec::new();
+        let cut = choose(&mut self.points, problem, &domain, &claims, &answer)?;
+        split(domain, cut, &mut open);
+        let (mut rest, mut leaves) = (PARTS, Vec::new());
+        while let Some((domain, parent)) = open.pop() {
             rest = rest.checked_sub(1)?;
+            if let Some(cut) = self.cuts.get(&free_part(&domain, region)) {
+                split(domain, *cut, &mut open);
+                continue;
+            }
             let (claims, answer) =
                 judge(&mut referee, problem, Some(&bounds), domain.place().0, &lemma, stop)?;
-            let own = accepted.lemma(Some(root), domain.place(), &lemma);
-            if answer.accepted {
-                tree.state(domain.node, lemma.clone());
+            if !answer.accepted {
+                let cut = choose(&mut self.points, problem, &domain, &claims, &answer)?;
+                split(domain, cut, &mut open);
+                continue;
             }
-            place(domain, claims, &answer, own, &mut open)?;
+            let own = accepted.lemma(Some(root), domain.place(), &lemma);
+            accepted.insert(own, domain.place(), 0, &claims);
+            tree.state(domain.node, lemma.clone());
+            tree.prove(domain.node, claims);
+            leaves.push(parent);
         }
-        if std::env::var_os("DBG").is_some() { eprintln!("DBG parts {} seconds {}", PARTS - rest + 1, desk.seconds()); }
-        let bytes = tree.to_bytes(PROOF_BYTES)?;
-        desk.cover(&bytes, region, &accepted).ok()?;
-        Some(bytes)
+        leaves.into_iter().for_each(|parent| splits[parent].leaves += 1);
+        self.remember(splits);
+        closed(&tree, desk, region, &accepted)
     }
+
+    /// Keeps the cuts of a case for cases with the same box; now and then without those that only leaves are below, so that they are asked about again.
+    fn remember(&mut self, splits: Vec<Halved>) {
+        self.cases += 1;
+        if self.cuts.len() > CUTS {
+            self.cuts.clear();
+        }
+        for Halved { part, cut, leaves, .. } in splits {
+            if leaves == 2 && self.cases.is_multiple_of(RETRY) {
+                self.cuts.remove(&part);
+            } else {
+                self.cuts.insert(part, cut);
+            }
+        }
+    }
+}
+
+/// A part that was halved, and how many of its halves are leaves.
+struct Halved {
+    part: Part,
+    cut: Cut,
+    leaves: u8,
+}
+
+/// A box by its free coordinates: which, and their ends as bits.
+type Part = Vec<(u32, u64, u64)>;
+
+/// A part of `region` by the coordinates that are free there.
+fn free_part(domain: &Domain, region: Box64<'_>) -> Part {
+    let free = |j: &usize| region.1[*j] - region.0[*j] > 1e-12 * (1.0 + region.0[*j].abs());
+    let ends = |j: usize| (j as u32, domain.lower[j].to_bits(), domain.upper[j].to_bits());
+    (0..region.0.len()).filter(free).map(ends).collect()
+}
+
+/// The bytes of a tree whose leaves were all accepted.
+fn closed(tree: &Tree, desk: &Desk<'_>, region: Box64<'_>, accepted: &Accepted) -> Option<Vec<u8>> {
+    let bytes = tree.to_bytes(PROOF_BYTES)?;
+    desk.cover(&bytes, region, accepted).ok()?;
+    Some(bytes)
 }
 
 /// The coordinate to halve and where.
