@@ -189,3 +189,73 @@ fn choose(
     };
     steepest_half(domain, region, &gradient)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::check_program;
+    use super::super::problem::Parts;
+    use super::*;
+    use crate::program::{Builder, Constants, Function, Map, Program};
+    use crate::property::{Case, Disjunct, InputBox, Property, Row};
+    use crate::verify::CaseProof;
+    use certus_core::program::Slot;
+    use std::sync::Arc;
+
+    /// `relu(3x − 1) + relu(1 − 2x)`: at least 1/3, at x = 1/3.
+    fn program() -> Program {
+        let mut b = Builder::new(1);
+        let dense = |rows, cols, weights| Map::Dense { count: 1, rows, cols, weights: Arc::new(weights) };
+        let bias = Constants { values: vec![-1.0, 1.0], error: None };
+        let z = b.affine("z", Slot::INPUT, dense(2, 1, vec![3.0, -2.0]), Some(bias)).unwrap();
+        let y = b.elementwise("relu", z, Function::Relu).unwrap();
+        let out = b.affine("y", y, dense(1, 2, vec![1.0, 1.0]), None).unwrap();
+        b.finish(out).unwrap()
+    }
+
+    /// On `[0, 1]`: the output is at most `least`.
+    fn property(least: f64) -> Property {
+        let region = InputBox {
+            lower: vec![0.0],
+            upper: vec![1.0],
+            witness_lower: vec![0.0],
+            witness_upper: vec![1.0],
+        };
+        let row = Row { coefficients: vec![1.0], rhs_lower: least, rhs_upper: least, strict: false };
+        let disjuncts = vec![Disjunct { rows: vec![row] }];
+        Property { inputs: 1, outputs: 1, cases: vec![Case { region, disjuncts }] }
+    }
+
+    /// What one thread says of some cases in turn: how many leaves each proof has that `check_program` accepts, or none.
+    fn leaves(cases: &[f64]) -> Vec<Option<usize>> {
+        let program = program();
+        let parts = Parts::new(&program, &program);
+        let mut single = Single::new(&parts.net);
+        let one = |least: &f64| {
+            let case = property(*least);
+            let problem = CaseProblem::new(&parts, &case, &case.cases[0]);
+            let (bytes, _) = single.prove(&problem, &Settings::default(), Stop::default());
+            let proof = CaseProof { cases: vec![0], bytes: bytes? };
+            // The same bytes prove nothing about what is false.
+            assert!(check_program(&program, &property(0.34), &proof).is_err());
+            Some(check_program(&program, &case, &proof).expect("what was accepted is").leaves)
+        };
+        cases.iter().map(one).collect()
+    }
+
+    #[test]
+    fn cases_are_halved_until_the_checker_accepts_and_what_is_false_never_is() {
+        let found = leaves(&[-1.1, 0.3, 0.34]);
+        assert_eq!(found[0], Some(1));
+        assert!(found[1].is_some_and(|leaves| leaves > 1), "{found:?}");
+        assert_eq!(found[2], None);
+    }
+
+    #[test]
+    fn cuts_of_earlier_cases_are_taken_over_and_forgotten_where_they_do_not_help() {
+        let (hard, easy) = (leaves(&[0.33])[0].unwrap(), leaves(&[0.2])[0].unwrap());
+        assert!(hard > easy, "{hard} {easy}");
+        let found = leaves(&[&[0.33][..], &[0.2; 60]].concat());
+        assert_eq!(found[1], Some(hard), "the tree of the case before");
+        assert_eq!(found[60], Some(easy), "{found:?}");
+    }
+}
