@@ -2,13 +2,24 @@
 //!
 //! What networks that select and compare are made of: thousands of rows with two to four weights each. It means what the
 //! [`crate::Dense`] layer with zeros in all other places means, over the reals and in `f32`, bit for bit.
+//!
+//! Only hosts have them (feature `sparse`): without it no value of the type exists, and neither a device's layers nor its code grow by it.
 
 use crate::infer::BLOCK;
+#[cfg(feature = "sparse")]
 use crate::layer::ShapeError;
 
 /// `W x + b`, `W` `[rows, cols]` given by the weights that are stored; all others are 0.
 #[derive(Clone, Copy, Debug)]
-pub struct Sparse<'a> {
+pub struct Sparse<'a>(Held<'a>);
+
+#[cfg(feature = "sparse")]
+type Held<'a> = Lists<'a>;
+#[cfg(not(feature = "sparse"))]
+type Held<'a> = (core::convert::Infallible, core::marker::PhantomData<&'a f32>);
+
+#[derive(Clone, Copy, Debug)]
+struct Lists<'a> {
     cols: usize,
     starts: &'a [u32],
     columns: &'a [u32],
@@ -24,11 +35,21 @@ pub struct SparseRow<'a> {
 }
 
 impl<'a> Sparse<'a> {
+    #[cfg(feature = "sparse")]
+    fn lists(&self) -> &Lists<'a> {
+        &self.0
+    }
+    #[cfg(not(feature = "sparse"))]
+    fn lists(&self) -> &Lists<'a> {
+        match self.0.0 {}
+    }
+
     /// Borrows the rows: row `i` has the weights `values[starts[i]..starts[i + 1]]` in the `columns` beside.
     ///
     /// # Errors
     /// [`ShapeError::Empty`] if a dimension is 0, [`ShapeError::Length`] if the lists do not fit one another,
     /// [`ShapeError::Order`] if the columns of a row do not ascend or are not below `cols`.
+    #[cfg(feature = "sparse")]
     pub fn new(
         cols: usize,
         [starts, columns]: [&'a [u32]; 2],
@@ -48,7 +69,7 @@ impl<'a> Sparse<'a> {
         if last != columns.len() {
             return Err(ShapeError::Length { expected: last, found: columns.len() });
         }
-        let sparse = Self { cols, starts, columns, values, bias };
+        let sparse = Self(Lists { cols, starts, columns, values, bias });
         let mut end = 0;
         for (start, next) in starts.iter().zip(starts.iter().skip(1)) {
             let row = columns.get(*start as usize..*next as usize).ok_or(ShapeError::Order)?;
@@ -63,39 +84,41 @@ impl<'a> Sparse<'a> {
 
     /// Outputs.
     pub fn rows(&self) -> usize {
-        self.bias.len()
+        self.lists().bias.len()
     }
     /// Inputs.
     pub fn cols(&self) -> usize {
-        self.cols
+        self.lists().cols
     }
     /// Bias, `[rows]`.
     pub fn bias(&self) -> &'a [f32] {
-        self.bias
+        self.lists().bias
     }
     /// The weights that are stored, row after row.
     pub fn values(&self) -> &'a [f32] {
-        self.values
+        self.lists().values
     }
     /// The weights that are stored of row `i`; none if there is no such row.
     pub fn row(&self, i: usize) -> SparseRow<'a> {
-        let ends = self.starts.get(i).zip(self.starts.get(i + 1));
+        let Lists { starts, columns, values, .. } = *self.lists();
+        let ends = starts.get(i).zip(starts.get(i + 1));
         let range = ends.map_or(0..0, |(start, end)| *start as usize..*end as usize);
-        let columns = self.columns.get(range.clone()).unwrap_or_default();
-        SparseRow { columns, values: self.values.get(range).unwrap_or_default() }
+        let columns = columns.get(range.clone()).unwrap_or_default();
+        SparseRow { columns, values: values.get(range).unwrap_or_default() }
     }
     /// Each row with its bias.
     pub fn row_iter(&self) -> impl Iterator<Item = (SparseRow<'a>, f32)> {
         let sparse = *self;
-        self.bias.iter().enumerate().map(move |(i, b)| (sparse.row(i), *b))
+        self.lists().bias.iter().enumerate().map(move |(i, b)| (sparse.row(i), *b))
     }
     /// Whether both borrow the same constants.
     pub(crate) fn is_same(&self, other: &Sparse<'_>) -> bool {
-        core::ptr::eq(self.values, other.values)
-            && core::ptr::eq(self.columns, other.columns)
-            && core::ptr::eq(self.starts, other.starts)
-            && core::ptr::eq(self.bias, other.bias)
-            && self.cols == other.cols
+        let (a, b) = (self.lists(), other.lists());
+        core::ptr::eq(a.values, b.values)
+            && core::ptr::eq(a.columns, b.columns)
+            && core::ptr::eq(a.starts, b.starts)
+            && core::ptr::eq(a.bias, b.bias)
+            && a.cols == b.cols
     }
 }
 
