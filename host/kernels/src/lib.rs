@@ -9,11 +9,15 @@
 //! (AVX-512, AVX2 with FMA, or plain code), chosen at run time. The order of the sums is not specified, and products
 //! may be fused: what is proved with these kernels must hold for any order.
 //!
+//! [`gemm`] and [`correlate`] are what training needs besides: products of matrices that change at each step, and gradients of kernels.
+//!
 //! [`Sparse`] is for matrices of few entries.
 //!
 //! `unsafe` lives here and in `engine/device`, nowhere else.
 
+pub mod correlate;
 pub mod gather;
+pub mod gemm;
 pub mod lanes;
 pub mod own;
 mod packed;
