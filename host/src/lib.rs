@@ -3,13 +3,13 @@ pub use certus_core as core;
 pub use certus_engine as engine;
 pub use certus_learn as learn;
 
+pub mod control;
 pub mod csv;
 pub mod interrupt;
 pub mod live;
 pub mod machine;
 pub mod output;
 pub mod progress;
-pub mod quickstart;
 pub mod report;
 pub mod settings;
 pub mod table;

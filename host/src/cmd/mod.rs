@@ -5,6 +5,8 @@ mod assignment;
 mod bench;
 mod certify;
 mod check;
+mod control;
+mod demo;
 mod eval;
 mod explain_bound;
 mod export;
@@ -12,7 +14,6 @@ mod inspect;
 mod monitor;
 mod networks;
 mod proof;
-mod quickstart;
 mod selftest;
 mod settings;
 mod supports;
@@ -34,7 +35,9 @@ use certus_engine::verify::proof_file::ProofError;
 #[derive(clap::Subcommand)]
 pub enum Command {
     /// Run the whole path on a bundled example and write a report.
-    Quickstart(quickstart::Args),
+    Quickstart(control::Args),
+    /// Run a bundled example from the network to the monitored device.
+    Demo(demo::Args),
     /// Verify a property of a network, or a query of several: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
     /// Check a proof that `verify --proof` wrote, with nothing but network, property and file.
@@ -67,7 +70,8 @@ impl Command {
     /// Runs the subcommand, writing its result to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode, Error> {
         match self {
-            Self::Quickstart(args) => quickstart::run(args, out),
+            Self::Quickstart(args) => control::run(args, out),
+            Self::Demo(args) => demo::run(args, out),
             Self::Verify(args) => verify::run(args, out),
             Self::Check(args) => check::run(args, out),
             Self::Bench(args) => bench::run(args, out),

@@ -1,4 +1,4 @@
-//! The quickstart: the whole path on the bundled example, from ONNX to a monitored flight.
+//! `certus demo control`: the whole path on the bundled control network, from ONNX to a monitored flight.
 //!
 //! [`bundle`] is the data, [`example`] the data read, [`prove`], [`run`] and [`sweep`] the steps, [`results`] what they
 //! found, [`page`] the report on it. The subcommand only calls them in order, writes and prints.

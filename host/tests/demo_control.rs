@@ -1,11 +1,11 @@
-//! `certus quickstart` from the outside.
+//! `certus demo control` from the outside.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 fn folder(name: &str) -> PathBuf {
-    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("quickstart_{name}"));
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("control_{name}"));
     let _ = fs::remove_dir_all(&folder);
     folder
 }
@@ -15,10 +15,10 @@ fn certus(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_quickstart_writes_what_it_names_and_the_other_commands_take_it() {
+fn the_demonstration_writes_what_it_names_and_the_other_commands_take_it() {
     let folder = folder("whole");
     let path = |name: &str| folder.join(name).display().to_string();
-    let output = certus(&["quickstart", "--no-firmware", "--out", &path("")]);
+    let output = certus(&["demo", "control", "--no-firmware", "--out", &path("")]);
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(text.matches(" unsat ").count(), 7, "{text}");
@@ -44,7 +44,7 @@ fn a_file_in_the_place_of_the_folder_is_one_line_and_exit_code_2() {
     let folder = folder("file");
     fs::create_dir_all(folder.parent().expect("a parent")).expect("made");
     fs::write(&folder, "not a folder").expect("written");
-    let output = certus(&["quickstart", "--out", &folder.display().to_string()]);
+    let output = certus(&["demo", "control", "--out", &folder.display().to_string()]);
     assert_eq!(output.status.code(), Some(2));
     let message = String::from_utf8_lossy(&output.stderr);
     assert!(message.contains(&folder.display().to_string()) && message.lines().count() == 1, "{message}");

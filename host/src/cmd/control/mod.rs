@@ -1,4 +1,4 @@
-//! `certus quickstart`: the whole path on the bundled example, with a report.
+//! `certus demo control`: the whole path on the bundled control network, with a report.
 
 mod files;
 mod firmware;
@@ -10,13 +10,13 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use certus::control::bundle::PROPERTIES;
+use certus::control::example::Example;
+use certus::control::prove::{self, StateRegion};
+use certus::control::results::{MethodResult, PropertyResult, RegionResults, Results};
+use certus::control::{run, sweep};
 use certus::engine::certify::{CertificateFile, EmitError, OwnedSpec, artifact::network_digest};
 use certus::engine::property::Witness;
-use certus::quickstart::bundle::PROPERTIES;
-use certus::quickstart::example::Example;
-use certus::quickstart::prove::{self, StateRegion};
-use certus::quickstart::results::{MethodResult, PropertyResult, RegionResults, Results};
-use certus::quickstart::{run, sweep};
 use certus::{interrupt, output, progress};
 use firmware::Firmware;
 

@@ -1,15 +1,15 @@
-//! What the quickstart writes.
+//! What the demonstration writes.
 
 use std::io::Write;
 use std::path::Path;
 
+use certus::control::bundle::{self, NETWORK_NAME, PROPERTIES};
+use certus::control::page;
+use certus::control::results::Results;
 use certus::engine::certify::rust_module::rust_module;
 use certus::engine::certify::{AlignedBytes, CertificateFile};
 use certus::engine::property::Witness;
 use certus::output;
-use certus::quickstart::bundle::{self, NETWORK_NAME, PROPERTIES};
-use certus::quickstart::page;
-use certus::quickstart::results::Results;
 use certus_core::ArtifactView;
 
 use super::super::{Error, artifact_file};

@@ -1,9 +1,9 @@
-//! What the quickstart prints: a line or a compact table per step.
+//! What the demonstration prints: a line or a compact table per step.
 
 use std::io::Write;
 
-use certus::quickstart::bundle::NETWORK_NAME;
-use certus::quickstart::results::{
+use certus::control::bundle::NETWORK_NAME;
+use certus::control::results::{
     Answer, ArtifactFacts, NetworkFacts, Outcome, PropertyResult, RegionResults, Results,
 };
 use certus::table::write_table;
@@ -55,7 +55,7 @@ pub fn noise(results: &Results, out: &mut dyn Write) -> Result<(), Error> {
         let level = &shipped.levels[index];
         let mut row = vec![format!("{:.1}", level.level)];
         let certified =
-            |l: &certus::quickstart::results::Level| format!("{:.1}", 100.0 * l.share(Answer::is_certified));
+            |l: &certus::control::results::Level| format!("{:.1}", 100.0 * l.share(Answer::is_certified));
         row.extend(results.methods.iter().map(|method| certified(&method.levels[index])));
         let broken: usize = results.methods.iter().map(|m| m.levels[index].changed_although_certified).sum();
         row.extend([level.changed.to_string(), broken.to_string()]);

@@ -1,6 +1,6 @@
 //! The bundled example: a small collision-avoidance network with recorded flights and properties.
 //!
-//! Everything is in the program itself, so the quickstart runs in any directory. `assets/README.md` says
+//! Everything is in the program itself, so the demonstration runs in any directory. `assets/README.md` says
 //! where it comes from and what it means.
 
 /// The network, ONNX.

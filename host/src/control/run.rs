@@ -1,4 +1,4 @@
-//! The steps of the quickstart: each takes what it needs and returns what it found.
+//! The steps of the demonstration: each takes what it needs and returns what it found.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the quickstart found out, as plain numbers: the page and the table show nothing else.
+//! What the demonstration found out, as plain numbers: the page and the table show nothing else.
 
 /// Everything.
 #[derive(Clone, Debug)]

@@ -1,4 +1,4 @@
-//! The quickstart's report.
+//! The demonstration's report.
 
 use super::bundle::{ADVISORIES, FEATURES, NETWORK_NAME, NOISE, STEP_S};
 use super::results::{Answer, Level, MethodResult, Outcome, PropertyResult, Results, Step};
