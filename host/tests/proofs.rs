@@ -88,8 +88,9 @@ fn a_journal_of_another_question_is_refused_and_left_alone() {
     assert_eq!(fs::read_to_string(at.join("p.part")).unwrap(), "my notes");
 }
 
-/// A program of two hidden layers of 16 on 6 inputs, and a property that takes some hundred domains to prove.
-fn long_question(folder: &Path) {
+/// A program of two hidden layers of 40 on 8 inputs, and the property that its output stays above `bound`,
+/// which takes a search of seconds: the nearer to the minimum, the longer.
+fn long_question(folder: &Path, bound: f64) {
     let mut state = 1u64;
     let mut draw = |count: usize, scale: f32| -> Vec<f32> {
         let mut next = || {
@@ -99,7 +100,7 @@ fn long_question(folder: &Path) {
         (0..count).map(|_| next() / 64.0 * scale).collect()
     };
     let mut nodes = Vec::new();
-    for (cols, rows) in [(6, 16), (16, 16), (16, 1)] {
+    for (cols, rows) in [(8, 40), (40, 40), (40, 1)] {
         let (weights, bias) = (draw(rows * cols, 0.75), draw(rows, 0.25));
         let op = Op::Dense { weights, bias, factors: [1.0, 1.0], matmul: false };
         nodes.push(Node { op, inputs: vec![nodes.len()] });
@@ -107,9 +108,9 @@ fn long_question(folder: &Path) {
             nodes.push(Node { op: Op::Leaky(0.125), inputs: vec![nodes.len()] });
         }
     }
-    fs::write(folder.join("net.onnx"), onnx_bytes(&Network { input: vec![6], nodes })).unwrap();
-    let mut property = String::from("(declare-const Y_0 Real)\n(assert (<= Y_0 -4.75))\n");
-    for i in 0..6 {
+    fs::write(folder.join("net.onnx"), onnx_bytes(&Network { input: vec![8], nodes })).unwrap();
+    let mut property = format!("(declare-const Y_0 Real)\n(assert (<= Y_0 {bound}))\n");
+    for i in 0..8 {
         writeln!(property, "(declare-const X_{i} Real)\n(assert (>= X_{i} -1))\n(assert (<= X_{i} 1))")
             .unwrap();
     }
@@ -165,11 +166,11 @@ fn domains_of(output: &Output) -> u64 {
 fn a_run_that_is_killed_goes_on_from_its_journal() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();
-    long_question(at);
     fs::write(at.join("neurons.toml"), "branching = \"neurons\"\n").unwrap();
     let verify = ["verify", "net.onnx", "p.vnnlib", "--threads", "1", "--json", "--proof", "proof"];
     // Splits of values begin anew with refined bounds, which a run that ends before does not note.
-    for (more, late) in [(vec![], 500), (vec!["--config", "neurons.toml"], 60_000)] {
+    for (more, bound, late) in [(vec![], -13.0, 50_000), (vec!["--config", "neurons.toml"], -10.5, 300_000)] {
+        long_question(at, bound);
         let args = [&verify[..], &more].concat();
         let whole = domains_of(&certus(at, &args));
         fs::remove_file(at.join("proof")).unwrap();
