@@ -13,3 +13,4 @@ pub mod progress;
 pub mod report;
 pub mod settings;
 pub mod table;
+pub mod training;

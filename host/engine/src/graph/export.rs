@@ -44,6 +44,7 @@ pub fn to_onnx(chain: &Chain) -> OnnxModel {
     OnnxModel {
         ir_version: Some(IR_VERSION),
         producer_name: Some("certus".into()),
+        doc_string: None,
         graph: Some(graph),
         opset_import: vec![OperatorSetId { domain: Some(String::new()), version: Some(OPERATOR_SET) }],
     }

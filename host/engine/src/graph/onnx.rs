@@ -21,6 +21,9 @@ pub struct OnnxModel {
     /// The tool that wrote the model.
     #[prost(string, optional, tag = "2")]
     pub producer_name: Option<String>,
+    /// What the model says about itself.
+    #[prost(string, optional, tag = "6")]
+    pub doc_string: Option<String>,
     /// The computation.
     #[prost(message, optional, tag = "7")]
     pub graph: Option<GraphProto>,

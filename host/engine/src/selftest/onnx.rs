@@ -25,6 +25,7 @@ pub fn onnx_bytes(network: &Network) -> Vec<u8> {
     let model = OnnxModel {
         ir_version: Some(IR_VERSION),
         producer_name: Some("certus selftest".into()),
+        doc_string: None,
         graph: Some(graph),
         opset_import: vec![OperatorSetId { domain: Some(String::new()), version: Some(OPERATOR_SET) }],
     };
