@@ -52,12 +52,15 @@ fn main() {
     embed(&out);
 }
 
-/// Names the exported module of the artifact and the states that the programs run on: those of this
-/// folder, or those of the folder in `CERTUS_ARTIFACT` (`surrogate.rs`, `surrogate.crts`, `trajectory.csv`).
+/// Names the exported module of the artifact and the samples that the programs run on: those of this folder, or those of the folder in
+/// `CERTUS_ARTIFACT`: `surrogate.rs`, `surrogate.crts` and `trajectory.csv`, or `digits.rs`, `digits.crts` and `recordings.csv`.
 fn embed(out: &Path) {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-env-changed=CERTUS_ARTIFACT");
     let (module, states) = match env::var_os("CERTUS_ARTIFACT").map(|folder| here.join(folder)) {
+        Some(folder) if folder.join("digits.rs").is_file() => {
+            (folder.join("digits.rs"), folder.join("recordings.csv"))
+        }
         Some(folder) => (folder.join("surrogate.rs"), folder.join("trajectory.csv")),
         None => (here.join("artifact/surrogate.rs"), here.join("../assets/trajectory.csv")),
     };

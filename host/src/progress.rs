@@ -42,6 +42,11 @@ impl Progress {
         }
         self.bar.set_position(done as u64);
     }
+
+    /// Changes what is said before the bar.
+    pub fn say(&mut self, what: &str) {
+        self.bar.set_message(what.to_owned());
+    }
 }
 
 impl Drop for Progress {

@@ -7,9 +7,11 @@ mod certify;
 mod check;
 mod control;
 mod demo;
+mod digits;
 mod eval;
 mod explain_bound;
 mod export;
+mod firmware;
 mod inspect;
 mod monitor;
 mod networks;
@@ -34,8 +36,8 @@ use certus_engine::verify::proof_file::ProofError;
 /// What `certus` can do.
 #[derive(clap::Subcommand)]
 pub enum Command {
-    /// Run the whole path on a bundled example and write a report.
-    Quickstart(control::Args),
+    /// From data to device on spoken digits: train a certified network, evaluate, export, monitor, and write a report.
+    Quickstart(digits::Args),
     /// Run a bundled example from the network to the monitored device.
     Demo(demo::Args),
     /// Verify a property of a network, or a query of several: prints sat, unsat, unknown or timeout.
@@ -70,7 +72,7 @@ impl Command {
     /// Runs the subcommand, writing its result to `out`.
     pub fn run(&self, out: &mut dyn Write) -> Result<ExitCode, Error> {
         match self {
-            Self::Quickstart(args) => control::run(args, out),
+            Self::Quickstart(args) => digits::run(args, out),
             Self::Demo(args) => demo::run(args, out),
             Self::Verify(args) => verify::run(args, out),
             Self::Check(args) => check::run(args, out),
@@ -145,6 +147,15 @@ pub enum Error {
         /// Why not.
         source: MonitorError,
     },
+    /// Data that could not be read.
+    #[error(transparent)]
+    Data(#[from] certus::learn::data::DataError),
+    /// A network that could not be trained.
+    #[error(transparent)]
+    Train(#[from] certus::digits::run::TrainError),
+    /// An evaluation that failed, above all one in which a certificate is wrong.
+    #[error(transparent)]
+    Evaluate(#[from] certus::digits::evaluate::EvaluateError),
     /// The example inside the program.
     #[error("{0}; build again from a clean checkout")]
     Bundle(String),

@@ -5,6 +5,7 @@ use super::results::{Answer, Level, MethodResult, Outcome, PropertyResult, Resul
 use crate::report::bars::{Columns, Part, stacked};
 use crate::report::chart::{Chart, Lane, Panel, Series, Shape, runs};
 use crate::report::map::{self, Fix};
+use crate::report::text::{grouped, kilobytes, percent};
 use crate::report::{Block, Cell, Fact, Page, Section, Table};
 
 /// Lays out the report.
@@ -439,34 +440,12 @@ fn noise_in_words() -> String {
     )
 }
 
-fn percent(share: f64) -> String {
-    // Never rounds up to a hundred.
-    if share < 1.0 { format!("{:.1} %", (share * 1000.0).floor() / 10.0) } else { "100 %".into() }
-}
-
 fn seconds(value: f64) -> String {
     if value < 0.0995 { format!("{:.1} ms", value * 1e3) } else { format!("{value:.2} s") }
 }
 
-fn kilobytes(bytes: usize) -> String {
-    if bytes < 1000 { format!("{bytes}\u{a0}B") } else { format!("{:.1}\u{a0}kB", bytes as f64 / 1000.0) }
-}
-
 fn minus(text: &str) -> String {
     text.replace('-', "\u{2212}")
-}
-
-/// Digits in groups of three.
-fn grouped(value: usize) -> String {
-    let digits = value.to_string();
-    let mut out = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            out.push('\u{202f}');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 #[cfg(test)]

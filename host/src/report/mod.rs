@@ -9,6 +9,7 @@ pub mod chart;
 pub mod map;
 pub mod markup;
 pub mod scale;
+pub mod text;
 
 use markup::{Element, el};
 

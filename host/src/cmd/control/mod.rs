@@ -1,7 +1,6 @@
 //! `certus demo control`: the whole path on the bundled control network, with a report.
 
 mod files;
-mod firmware;
 mod print;
 
 use std::io::Write;
@@ -18,14 +17,14 @@ use certus::control::{run, sweep};
 use certus::engine::certify::{CertificateFile, EmitError, OwnedSpec, artifact::network_digest};
 use certus::engine::property::Witness;
 use certus::{interrupt, output, progress};
-use firmware::Firmware;
 
 use super::Error;
+use super::firmware::{self, Firmware};
 
 #[derive(clap::Args)]
 pub struct Args {
     /// Directory to write to; made if it is missing.
-    #[arg(long, value_name = "DIR", default_value = "quickstart")]
+    #[arg(long, value_name = "DIR", default_value = "demo-control")]
     out: PathBuf,
     /// Seed of the sampled sensor noise.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -150,7 +149,7 @@ fn run_firmware(
     let outcome = firmware::run(&args.out);
     drop(spinner);
     match &outcome {
-        Firmware::Ran { certified, steps } => {
+        Firmware::Ran { certified, all: steps } => {
             let here = results.steps.iter().filter(|step| step.answer.is_certified()).count();
             let same =
                 if (*certified, *steps) == (here, results.steps.len()) { "as here" } else { "NOT as here" };
@@ -162,5 +161,5 @@ fn run_firmware(
         Firmware::Missing(command) => writeln!(out, "\nfirmware    not run; to run it: {command}")?,
         Firmware::Failed(line) => writeln!(out, "\nfirmware    failed: {line}")?,
     }
-    Ok(if let Firmware::Ran { certified, steps } = outcome { Some((certified, steps)) } else { None })
+    Ok(if let Firmware::Ran { certified, all: steps } = outcome { Some((certified, steps)) } else { None })
 }

@@ -95,17 +95,3 @@ fn the_page_says_what_the_results_say() {
     assert_eq!(drawn("dot"), every_third.clone().filter(|s| s.answer.is_certified()).count());
     assert_eq!(drawn("dot open"), every_third.filter(|s| !s.answer.is_certified()).count());
 }
-
-#[test]
-fn a_share_is_never_rounded_up_to_all() {
-    assert_eq!(percent(0.9999), "99.9 %");
-    assert_eq!(percent(1.0), "100 %");
-    assert_eq!(percent(0.0), "0.0 %");
-}
-
-#[test]
-fn digits_stand_in_groups_of_three() {
-    assert_eq!(grouped(7), "7");
-    assert_eq!(grouped(1234), "1\u{202f}234");
-    assert_eq!(grouped(1_234_567), "1\u{202f}234\u{202f}567");
-}

@@ -6,12 +6,12 @@ use std::process::{Command, Stdio};
 
 /// How the firmware run went.
 pub enum Firmware {
-    /// It ran in QEMU and said how many steps were certified.
+    /// It ran in QEMU and said how many samples were certified.
     Ran {
-        /// Certified steps.
+        /// Certified samples.
         certified: usize,
-        /// All steps.
-        steps: usize,
+        /// All samples.
+        all: usize,
     },
     /// Something is missing: what to do.
     Missing(String),
@@ -39,7 +39,7 @@ pub fn run(folder: &Path) -> Firmware {
     match output.status.code() {
         Some(0) => count(&log).map_or_else(
             || Firmware::Failed("no count in its log".into()),
-            |(certified, steps)| Firmware::Ran { certified, steps },
+            |(certified, all)| Firmware::Ran { certified, all },
         ),
         // `fw` ends with 3 and the command to install what it lacks.
         Some(3) => Firmware::Missing(last_line(&errors).trim_start_matches("fw: ").to_owned()),
@@ -61,13 +61,13 @@ fn last_line(text: &str) -> &str {
     text.lines().rev().map(str::trim).find(|line| !line.is_empty()).unwrap_or("it said nothing")
 }
 
-/// The two numbers of the line `… A of B steps certified`.
+/// The two numbers of the line `… A of B samples certified`.
 fn count(log: &str) -> Option<(usize, usize)> {
-    let line = log.lines().rev().find_map(|line| line.trim_end().strip_suffix(" steps certified"))?;
+    let line = log.lines().rev().find_map(|line| line.trim_end().strip_suffix(" samples certified"))?;
     let mut words = line.rsplit(' ');
-    let steps = words.next()?.parse().ok()?;
+    let all = words.next()?.parse().ok()?;
     let certified = words.nth(1)?.parse().ok()?;
-    Some((certified, steps))
+    Some((certified, all))
 }
 
 #[cfg(test)]
@@ -76,9 +76,9 @@ mod tests {
 
     #[test]
     fn the_count_is_read_from_the_log() {
-        let log = "INFO  step 199 range 620.7 m: Decision\nINFO  187 of 200 steps certified\n";
+        let log = "INFO  sample 199: Decision\nINFO  187 of 200 samples certified\n";
         assert_eq!(count(log), Some((187, 200)));
-        assert_eq!(count("INFO  x of 200 steps certified"), None);
+        assert_eq!(count("INFO  x of 200 samples certified"), None);
         assert_eq!(count(""), None);
     }
 }
