@@ -43,4 +43,4 @@ mod sparse;
 
 pub use artifact::{ArtifactError, ArtifactView};
 pub use layer::{Affine, Dense, Layer, Network, Scale, ShapeError, Sparse, SparseRow};
-pub use monitor::{Decision, Evidence, Fault, Monitor, MonitorError, Status};
+pub use monitor::{Decision, Evidence, Fault, IntervalError, Monitor, MonitorError, Status};

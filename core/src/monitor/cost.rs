@@ -74,7 +74,7 @@ fn pass(layer: &Layer<'_>) -> Operations {
 /// Worst-case operations of a step of a monitor of `view`.
 pub fn worst_case_ops(view: &ArtifactView<'_>) -> StepOperations {
     let (inputs, outputs) = (view.inputs(), view.outputs());
-    let forward = view.layers().fold(Operations::default(), |sum, layer| sum.plus(pass(&layer)));
+    let forward = forward_pass(view);
     // Rows of the specification, of which a margin is the smallest; explicit rows cost products too.
     let (rows, margin) = match view.spec() {
         Spec::ArgMax | Spec::ArgMin => (outputs.saturating_sub(1), Operations::new(0, outputs)),
@@ -88,18 +88,33 @@ pub fn worst_case_ops(view: &ArtifactView<'_>) -> StepOperations {
         // The ball, then per region containment and distance to its sides.
         regions: Operations::new(0, inputs)
             .plus(Operations::new(0, inputs.saturating_mul(2)).times(view.region_count())),
-        bounds: view.live_bounds().method().map_or(Operations::default(), |method| {
-            let row = match method {
-                Method::Ibp => Operations::new(0, outputs),
-                Method::Crown | Method::CrownFull => forward.plus(Operations::new(inputs, inputs)),
-            };
-            // An interval step takes three products per weight; a row fills `outputs` elements first.
-            let intervals = forward.times(3);
-            let tightened =
-                if method == Method::CrownFull { tightening(view) } else { Operations::default() };
-            intervals.plus(tightened).plus(row.plus(Operations::new(0, outputs)).times(rows))
-        }),
+        bounds: live_bounds(view, rows),
     }
+}
+
+/// Worst-case operations of [`super::MonitorRef::output_bounds`].
+pub fn worst_case_interval_ops(view: &ArtifactView<'_>) -> Operations {
+    live_bounds(view, view.outputs().saturating_mul(2))
+}
+
+/// One pass over every layer.
+fn forward_pass(view: &ArtifactView<'_>) -> Operations {
+    view.layers().fold(Operations::default(), |sum, layer| sum.plus(pass(&layer)))
+}
+
+/// Bounds of all neurons on a ball, then of `rows` rows of the outputs.
+fn live_bounds(view: &ArtifactView<'_>, rows: usize) -> Operations {
+    let (inputs, outputs, forward) = (view.inputs(), view.outputs(), forward_pass(view));
+    view.live_bounds().method().map_or(Operations::default(), |method| {
+        let row = match method {
+            Method::Ibp => Operations::new(0, outputs),
+            Method::Crown | Method::CrownFull => forward.plus(Operations::new(inputs, inputs)),
+        };
+        // An interval step takes three products per weight; a row fills `outputs` elements first.
+        let intervals = forward.times(3);
+        let tightened = if method == Method::CrownFull { tightening(view) } else { Operations::default() };
+        intervals.plus(tightened).plus(row.plus(Operations::new(0, outputs)).times(rows))
+    })
 }
 
 /// Two backward rows for every neuron of a ReLU layer behind another, through all layers up to it.

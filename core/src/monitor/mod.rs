@@ -12,15 +12,20 @@ mod ball;
 mod cost;
 mod decision;
 mod environment;
+mod interval;
 mod live;
 mod margin;
 mod program;
 mod window;
 
-pub use cost::{Operations, StepOperations, worst_case_ops};
+pub use cost::{Operations, StepOperations, worst_case_interval_ops, worst_case_ops};
 pub use decision::{Decision, Evidence, Fault, MonitorError, Status};
+pub use interval::IntervalError;
 
-pub use program::{ProgramMonitor, ProgramMonitorRef, program_memory_len, program_worst_case_ops};
+pub use program::{
+    ProgramMonitor, ProgramMonitorRef, program_memory_len, program_worst_case_interval_ops,
+    program_worst_case_ops,
+};
 pub use window::{Order, Window};
 
 use crate::artifact::{ArtifactView, Claim, Common};
@@ -106,6 +111,16 @@ impl<'a, const LAYERS: usize, const MEMORY: usize> Monitor<'a, LAYERS, MEMORY> {
         outputs_of(self.view.outputs(), &self.memory, self.computed)
     }
 
+    /// As [`MonitorRef::output_bounds`].
+    ///
+    /// # Errors
+    /// [`IntervalError`].
+    pub fn output_bounds(&mut self, lower: &mut [f32], upper: &mut [f32]) -> Result<(), IntervalError> {
+        let network = Network::from_checked(&self.layers);
+        let ends = (lower, upper);
+        interval::output_bounds(&self.view.common, &network, &mut self.memory, self.computed, ends)
+    }
+
     /// The artifact.
     pub fn view(&self) -> &ArtifactView<'a> {
         &self.view
@@ -160,6 +175,22 @@ impl<'m, 'a> MonitorRef<'m, 'a> {
     /// Outputs of the last step, `[outputs]`; empty if it computed none.
     pub fn outputs(&self) -> &[f32] {
         outputs_of(self.view.outputs(), self.memory, self.computed)
+    }
+
+    /// What each output can be for any input of the ball around the sample of the last step: `[outputs]` smallest
+    /// values into `lower`, `[outputs]` largest into `upper`. The ball is that of the artifact's epsilon. On an error
+    /// both hold the whole line.
+    ///
+    /// # Errors
+    /// [`IntervalError`] if the last step computed no outputs, the artifact asks for no live bounds, a slice is not
+    /// `[outputs]`, or a bound is not finite.
+    ///
+    /// # Rounding
+    /// *Sound in f32* and *sound over the reals*: lower ends are rounded down, upper ends up.
+    pub fn output_bounds(&mut self, lower: &mut [f32], upper: &mut [f32]) -> Result<(), IntervalError> {
+        let network = Network::from_checked(self.layers);
+        let ends = (lower, upper);
+        interval::output_bounds(&self.view.common, &network, self.memory, self.computed, ends)
     }
 
     /// The artifact.

@@ -1,7 +1,7 @@
 //! A monitor of a network that is a program: the same decisions as for a chain of layers.
 
 use super::cost::{Operations, StepOperations};
-use super::{Decision, MonitorError, decide, environment, has_outputs, outputs_of};
+use super::{Decision, IntervalError, MonitorError, decide, environment, has_outputs, interval, outputs_of};
 use crate::artifact::{ProgramView, Spec};
 use crate::bounds::{self, Method};
 use crate::program::plan::Sizes;
@@ -117,6 +117,17 @@ impl<'a, const STEPS: usize, const TERMS: usize, const SLOTS: usize, const MEMOR
         outputs_of(self.view.outputs(), &self.memory, self.computed)
     }
 
+    /// As [`super::MonitorRef::output_bounds`].
+    ///
+    /// # Errors
+    /// [`IntervalError`].
+    pub fn output_bounds(&mut self, lower: &mut [f32], upper: &mut [f32]) -> Result<(), IntervalError> {
+        let program = Program::from_checked(self.view.inputs(), &self.steps, &self.terms);
+        let planned = Planned::from_parts(program, &self.places, self.sizes);
+        let ends = (lower, upper);
+        interval::output_bounds(&self.view.common, &planned, &mut self.memory, self.computed, ends)
+    }
+
     /// The artifact.
     pub fn view(&self) -> &ProgramView<'a> {
         &self.view
@@ -167,6 +178,15 @@ impl<'a> ProgramMonitorRef<'_, 'a> {
         outputs_of(self.view.outputs(), self.memory, self.computed)
     }
 
+    /// As [`super::MonitorRef::output_bounds`].
+    ///
+    /// # Errors
+    /// [`IntervalError`].
+    pub fn output_bounds(&mut self, lower: &mut [f32], upper: &mut [f32]) -> Result<(), IntervalError> {
+        let ends = (lower, upper);
+        interval::output_bounds(&self.view.common, &self.planned, self.memory, self.computed, ends)
+    }
+
     /// The artifact.
     pub fn view(&self) -> &ProgramView<'a> {
         &self.view
@@ -203,8 +223,7 @@ fn pass(program: &Program<'_>, step: &Step<'_>) -> Operations {
 pub fn program_worst_case_ops(view: &ProgramView<'_>, planned: &Planned<'_>) -> StepOperations {
     let program = planned.program();
     let (inputs, outputs) = (view.inputs(), view.outputs());
-    let forward =
-        program.steps().iter().fold(Operations::default(), |sum, step| sum.plus(pass(program, step)));
+    let forward = forward_pass(program);
     let (rows, margin) = match view.spec() {
         Spec::ArgMax | Spec::ArgMin => {
             (outputs.saturating_sub(1), Operations { multiply_adds: 0, elements: outputs })
@@ -215,22 +234,41 @@ pub fn program_worst_case_ops(view: &ProgramView<'_>, planned: &Planned<'_>) -> 
         }
     };
     let elements = |elements: usize| Operations { multiply_adds: 0, elements };
-    let concretize = Operations { multiply_adds: inputs, elements: inputs };
     StepOperations {
         checks: elements(inputs.saturating_mul(2)),
         inference: forward.plus(margin),
         regions: elements(inputs).plus(elements(inputs.saturating_mul(2)).times(view.region_count())),
-        bounds: view.live_bounds().method().map_or(Operations::default(), |method| {
-            let row = match method {
-                Method::Ibp => elements(outputs),
-                Method::Crown | Method::CrownFull => forward.plus(concretize),
-            };
-            let tightened =
-                if method == Method::CrownFull { tightening(planned) } else { Operations::default() };
-            // An interval step takes three products per weight; a row fills `outputs` elements first.
-            forward.times(3).plus(tightened).plus(row.plus(elements(outputs)).times(rows))
-        }),
+        bounds: live_bounds(view, planned, rows),
     }
+}
+
+/// Worst-case operations of [`ProgramMonitor::output_bounds`].
+pub fn program_worst_case_interval_ops(view: &ProgramView<'_>, planned: &Planned<'_>) -> Operations {
+    live_bounds(view, planned, view.outputs().saturating_mul(2))
+}
+
+/// Bounds of all neurons on a ball, then of `rows` rows of the outputs.
+fn live_bounds(view: &ProgramView<'_>, planned: &Planned<'_>, rows: usize) -> Operations {
+    let program = planned.program();
+    let (inputs, outputs) = (view.inputs(), view.outputs());
+    let forward = forward_pass(program);
+    let elements = |elements: usize| Operations { multiply_adds: 0, elements };
+    view.live_bounds().method().map_or(Operations::default(), |method| {
+        let row = match method {
+            Method::Ibp => elements(outputs),
+            Method::Crown | Method::CrownFull => {
+                forward.plus(Operations { multiply_adds: inputs, elements: inputs })
+            }
+        };
+        let tightened = if method == Method::CrownFull { tightening(planned) } else { Operations::default() };
+        // An interval step takes three products per weight; a row fills `outputs` elements first.
+        forward.times(3).plus(tightened).plus(row.plus(elements(outputs)).times(rows))
+    })
+}
+
+/// One pass over every step.
+fn forward_pass(program: &Program<'_>) -> Operations {
+    program.steps().iter().fold(Operations::default(), |sum, step| sum.plus(pass(program, step)))
 }
 
 /// Two backward rows for every element that is kept behind a nonlinear step, through all steps before it.

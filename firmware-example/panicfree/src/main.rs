@@ -116,14 +116,16 @@ fn artifact() -> Option<certus_core::ArtifactView<'static>> {
 #[cfg(feature = "monitor")]
 #[inline(never)]
 fn monitor(view: certus_core::ArtifactView<'static>) {
-    use certus_core::monitor::{Monitor, MonitorRef, memory_len, worst_case_ops};
-    black_box((memory_len(&view), worst_case_ops(&view)));
+    use certus_core::monitor::{Monitor, MonitorRef, memory_len, worst_case_interval_ops, worst_case_ops};
+    black_box((memory_len(&view), worst_case_ops(&view), worst_case_interval_ops(&view)));
     if let Ok(mut monitor) = Monitor::<8, 1024>::new(view) {
         black_box(monitor.step(numbers()));
+        black_box(monitor.output_bounds(memory(), memory())).ok();
         black_box((monitor.outputs(), monitor.view()));
     }
     if let Ok(mut monitor) = MonitorRef::new(view, black_box::<&'static [Layer<'static>]>(&[]), memory()) {
         black_box(monitor.step(numbers()));
+        black_box(monitor.output_bounds(memory(), memory())).ok();
         black_box((monitor.outputs(), monitor.view()));
     }
 }
@@ -134,7 +136,8 @@ fn program() -> Option<()> {
     use certus_core::artifact::ProgramView;
     use certus_core::bounds::{Method, program as bounds};
     use certus_core::monitor::{
-        Order, ProgramMonitor, ProgramMonitorRef, Window, program_memory_len, program_worst_case_ops,
+        Order, ProgramMonitor, ProgramMonitorRef, Window, program_memory_len,
+        program_worst_case_interval_ops, program_worst_case_ops,
     };
     use certus_core::program::{Place, Planned, Program, Slot, Step, Term, forward};
     fn any<T>() -> &'static mut [T] {
@@ -157,12 +160,15 @@ fn program() -> Option<()> {
     view.steps().for_each(|step| _ = black_box(step));
     view.terms().for_each(|term| _ = black_box(term));
     black_box((program_memory_len(&view, &planned), program_worst_case_ops(&view, &planned)));
+    black_box(program_worst_case_interval_ops(&view, &planned));
     if let Ok(mut monitor) = ProgramMonitor::<8, 8, 9, 1024>::new(view) {
         black_box(monitor.step(numbers()));
+        black_box(monitor.output_bounds(memory(), memory())).ok();
         black_box((monitor.outputs(), monitor.view()));
     }
     if let Ok(mut monitor) = ProgramMonitorRef::new(view, any(), any(), any(), memory()) {
         black_box(monitor.step(numbers()));
+        black_box(monitor.output_bounds(memory(), memory())).ok();
         black_box((monitor.outputs(), monitor.view()));
     }
     let order = if flag() { Order::ChannelMajor } else { Order::TimeMajor };
