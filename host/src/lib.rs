@@ -12,6 +12,7 @@ pub mod machine;
 pub mod output;
 pub mod progress;
 pub mod report;
+pub mod room;
 pub mod settings;
 pub mod table;
 pub mod training;

@@ -16,6 +16,7 @@ mod inspect;
 mod monitor;
 mod networks;
 mod proof;
+mod room;
 mod selftest;
 mod settings;
 mod supports;
@@ -197,6 +198,9 @@ pub enum Error {
         /// Why not.
         source: ProofError,
     },
+    /// An example of a room's sensors that stopped.
+    #[error(transparent)]
+    Room(#[from] certus::room::RoomError),
     /// Standard output was closed or is full.
     #[error("standard output: {0}")]
     Stdout(#[from] io::Error),

@@ -17,6 +17,7 @@ use certus::control::{run, sweep};
 use certus::engine::certify::{CertificateFile, EmitError, OwnedSpec, artifact::network_digest};
 use certus::engine::property::Witness;
 use certus::{interrupt, output, progress};
+pub use files::make_directory;
 
 use super::Error;
 use super::firmware::{self, Firmware};

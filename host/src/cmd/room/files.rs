@@ -1,0 +1,71 @@
+//! What the examples of a room read and write.
+
+use std::env;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use certus::core::ArtifactView;
+use certus::engine::certify::rust_module::rust_module;
+use certus::engine::certify::{AlignedBytes, Artifact};
+use certus::output;
+use certus::room::RoomError;
+use certus::room::train::Trained;
+use certus::training::onnx::to_onnx;
+
+use super::super::{Error, artifact_file};
+
+/// What a network says about where it comes from.
+pub const NOTICE: &str =
+    "trained on the UCI occupancy detection data, L. Candanedo and V. Feldheim 2016, CC BY 4.0";
+
+/// The folder of the recordings: that of the option, of `CERTUS_DATA`, or of the checkout around the current directory.
+pub fn data_folder(option: Option<&Path>) -> Result<PathBuf, RoomError> {
+    if let Some(folder) = option {
+        return Ok(folder.to_owned());
+    }
+    if let Some(folder) = env::var_os("CERTUS_DATA") {
+        return Ok(PathBuf::from(folder));
+    }
+    let here = env::current_dir().unwrap_or_default();
+    let inside = here.ancestors().map(|folder| folder.join("assets/occupancy")).find(|f| f.is_dir());
+    inside.ok_or_else(|| RoomError::Missing(here.display().to_string()))
+}
+
+/// Writes network, artifact and module called `name` and the `samples` that go with them into `folder`, and names them.
+pub fn write(
+    (folder, name): (&Path, &str),
+    trained: &Trained,
+    artifact: &Artifact,
+    samples: &str,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let path = |extension: &str| folder.join(format!("{name}.{extension}"));
+    let refused = |source| Error::Emit { path: path("crts").display().to_string(), source };
+    let aligned = AlignedBytes::from(&artifact.emit().map_err(refused)?[..]);
+    let view =
+        ArtifactView::new_checked(aligned.as_slice()).map_err(artifact_file::in_file(&path("crts")))?;
+    let onnx = to_onnx(&trained.model, Some(&trained.normalise), Some(NOTICE)).to_bytes();
+    let module = rust_module(&view, &format!("{name}.crts"));
+    writeln!(out)?;
+    for (extension, bytes, what) in [
+        ("onnx", &onnx[..], "the network, over the sensors' units"),
+        ("crts", aligned.as_slice(), "what the device carries"),
+        ("rs", module.as_bytes(), "a monitor sized for it, for firmware"),
+        ("csv", samples.as_bytes(), "samples, for `certus monitor` and the firmware"),
+    ] {
+        output::write_atomic(&path(extension), bytes)?;
+        writeln!(out, "wrote {:<32} {what}", path(extension).display().to_string())?;
+    }
+    Ok(())
+}
+
+/// Rows of numbers under a header.
+pub fn csv<'r>(header: &str, rows: impl Iterator<Item = &'r [f32]>) -> String {
+    let mut text = format!("{header}\n");
+    for row in rows {
+        let cells: Vec<String> = row.iter().map(f32::to_string).collect();
+        text.push_str(&cells.join(","));
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,117 @@
+//! `certus demo forecast`: CO₂ in half an hour, with an interval that holds under the sensors' errors.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use certus::engine::certify::Artifact;
+use certus::room::data::SENSORS;
+use certus::room::forecast::{self, AHEAD, LEVELS, LIMIT_PPM, STRIDE, TIMES, Windows};
+use certus::room::train::Trained;
+use certus::table::write_table;
+
+use super::super::Error;
+use super::super::control::make_directory;
+use super::{Args, cell, files, train_with_bar};
+
+/// Windows that are written for the device.
+const STREAM: usize = 1_000;
+
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    let start = Instant::now();
+    let folder = args.out("forecast");
+    make_directory(&folder)?;
+    let room = args.room()?;
+    let recipe = args.recipe(forecast::recipe);
+    let set = forecast::windows(&room.train).set;
+    let epsilon = forecast::epsilon();
+    writeln!(
+        out,
+        "CO2 {AHEAD} minutes ahead from {TIMES} times {STRIDE} minutes apart, {} sensors each; {} windows to learn from",
+        SENSORS.len(),
+        set.len()
+    )?;
+    let trained = train_with_bar("certified training", &set, &epsilon, &recipe)?;
+    let plain = train_with_bar("plain training", &set, &epsilon, &recipe.uncertified())?;
+    let notes = [("data", files::NOTICE.to_owned()), ("seed", args.seed.to_string())];
+    let artifact = forecast::artifact(&trained, &notes);
+    writeln!(out, "trained twice in {:.1} s", start.elapsed().as_secs_f64())?;
+    let parts: Vec<(String, Windows)> = [&room.held_out, &room.tests[0], &room.tests[1]]
+        .map(|r| (r.name.clone(), forecast::windows(r)))
+        .into();
+    print_accuracy(&parts, (&trained, &artifact), &plain, out)?;
+    let unsound = print_levels(&parts[1..], (&trained, &artifact), args.seed, out)?;
+    let last = &parts[2].1.set;
+    let names = (0..TIMES).flat_map(|k| {
+        let minutes = (TIMES - 1 - k) * STRIDE;
+        SENSORS.map(|s| format!("{}_{minutes}_min_ago", s.name))
+    });
+    let header = names.collect::<Vec<_>>().join(",");
+    let samples = files::csv(&header, (0..last.len().min(STREAM)).map(|k| last.input(k)));
+    files::write((&folder, "forecast"), &trained, &artifact, &samples, out)?;
+    writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
+    Ok(if unsound > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print_accuracy(
+    parts: &[(String, Windows)],
+    (trained, artifact): (&Trained, &Artifact),
+    plain: &Trained,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let plain_artifact = forecast::artifact(plain, &[]);
+    let mut rows = Vec::new();
+    for (name, windows) in parts {
+        for (training, trained, artifact) in
+            [("certified", trained, artifact), ("plain", plain, &plain_artifact)]
+        {
+            let accuracy = forecast::accuracy(trained, windows);
+            let intervals = forecast::intervals(trained, artifact, windows, 1.0, None)?;
+            rows.push(vec![
+                name.clone(),
+                training.to_owned(),
+                accuracy.windows.to_string(),
+                cell(accuracy.error_ppm, 1),
+                cell(accuracy.persistence_ppm, 1),
+                cell(intervals.width_ppm, 1),
+            ]);
+        }
+    }
+    writeln!(
+        out,
+        "\nmean absolute error of the forecast and of expecting no change, and mean width of the certified interval at level 1, ppm\n"
+    )?;
+    let header = ["recording", "training", "windows", "error", "no change", "width"];
+    Ok(write_table(out, &header, &rows)?)
+}
+
+/// Intervals at growing errors; how many attacked outputs lay outside theirs.
+fn print_levels(
+    parts: &[(String, Windows)],
+    (trained, artifact): (&Trained, &Artifact),
+    seed: u64,
+    out: &mut dyn Write,
+) -> Result<usize, Error> {
+    let (mut rows, mut unsound) = (Vec::new(), 0);
+    for (name, windows) in parts {
+        for level in LEVELS {
+            let found = forecast::intervals(trained, artifact, windows, level, Some(seed))?;
+            unsound += found.unsound;
+            rows.push(vec![
+                name.clone(),
+                cell(level, 2),
+                cell(found.width_ppm, 1),
+                cell(found.reached_ppm, 1),
+                cell(100.0 * found.below as f64 / found.windows.max(1) as f64, 1),
+            ]);
+        }
+    }
+    writeln!(
+        out,
+        "\nmean width of the certified interval and of what an attack (PGD) reached, ppm, at multiples of the sensors' errors;"
+    )?;
+    writeln!(out, "share of windows, %, whose forecast certainly stays below {LIMIT_PPM} ppm\n")?;
+    write_table(out, &["recording", "level", "certified", "attacked", "below"], &rows)?;
+    writeln!(out, "\nattacked outputs outside their certified interval: {unsound}")?;
+    Ok(unsound)
+}

@@ -1,0 +1,65 @@
+//! `certus demo occupancy`, `certus demo forecast`: a room's sensors, from recordings to a monitor on a device.
+
+mod files;
+pub mod forecast;
+pub mod occupancy;
+
+use std::path::PathBuf;
+
+use certus::progress;
+use certus::room::RoomError;
+use certus::room::data::Room;
+use certus::room::train::{Recipe, Trained, train};
+use certus_learn::data::Set;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Folder with the recordings (train, test1, test2; .csv or .csv.gz). Default: CERTUS_DATA, then assets/occupancy of the checkout.
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// Directory to write to; made if it is missing. Default: the name of the example.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Seed of training and of the attacks.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Epochs of training.
+    #[arg(long, value_name = "N", default_value_t = 40.0)]
+    epochs: f64,
+    /// Leave out the firmware in QEMU.
+    #[arg(long)]
+    no_firmware: bool,
+}
+
+impl Args {
+    fn room(&self) -> Result<Room, RoomError> {
+        Room::read(&files::data_folder(self.data.as_deref())?)
+    }
+
+    fn out(&self, default: &str) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    fn recipe(&self, of: fn(u64) -> Recipe) -> Recipe {
+        let mut recipe = of(self.seed);
+        // The phases of training keep their shares of it.
+        let share = self.epochs / recipe.settings.epochs;
+        recipe.settings.warmup *= share;
+        recipe.settings.ramp *= share;
+        recipe.settings.epochs = self.epochs;
+        recipe
+    }
+}
+
+/// Trains with a bar called `what`.
+fn train_with_bar(what: &str, set: &Set, epsilon: &[f32], recipe: &Recipe) -> Result<Trained, RoomError> {
+    let mut bar = None;
+    train(set, epsilon, recipe, &mut |done, total| {
+        bar.get_or_insert_with(|| progress::bar(what, total)).at(done);
+    })
+}
+
+/// A number as a cell.
+fn cell(number: f64, decimals: usize) -> String {
+    format!("{number:.decimals$}")
+}

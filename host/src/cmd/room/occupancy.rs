@@ -1,0 +1,127 @@
+//! `certus demo occupancy`: a class from four sensors, certified against their errors.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use certus::engine::certify::Artifact;
+use certus::room::data::{Room, SENSORS};
+use certus::room::occupancy::{self, LEVELS};
+use certus::room::train::Trained;
+use certus::table::write_table;
+
+use super::super::Error;
+use super::super::control::make_directory;
+use super::{Args, cell, files, train_with_bar};
+
+/// Samples that are written for the device.
+const STREAM: usize = 1_000;
+
+pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    let start = Instant::now();
+    let folder = args.out("occupancy");
+    make_directory(&folder)?;
+    let room = args.room()?;
+    print_sensors(&room, out)?;
+    let recipe = args.recipe(occupancy::recipe);
+    let set = occupancy::set(&room.train);
+    let epsilon = occupancy::epsilon();
+    let trained = train_with_bar("certified training", &set, &epsilon, &recipe)?;
+    let plain = train_with_bar("plain training", &set, &epsilon, &recipe.uncertified())?;
+    let notes = [("data", files::NOTICE.to_owned()), ("seed", args.seed.to_string())];
+    let artifact = occupancy::artifact(&trained, &notes);
+    writeln!(out, "\ntrained twice on {} samples in {:.1} s", set.len(), start.elapsed().as_secs_f64())?;
+    print_levels(&room, (&trained, &artifact), args.seed, out)?;
+    let unsound = print_comparison(&room, (&trained, &artifact), &plain, args.seed, out)?;
+    let stream = room.tests[1].samples.iter().take(STREAM).map(|s| &s[..]);
+    let samples = files::csv(&SENSORS.map(|s| s.name).join(","), stream);
+    files::write((&folder, "occupancy"), &trained, &artifact, &samples, out)?;
+    writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
+    Ok(if unsound > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+fn print_sensors(room: &Room, out: &mut dyn Write) -> Result<(), Error> {
+    let rows: Vec<Vec<String>> = SENSORS
+        .iter()
+        .map(|s| {
+            vec![
+                s.name.to_owned(),
+                s.unit.to_owned(),
+                format!("± {}", s.epsilon),
+                format!("{} … {}", s.range[0], s.range[1]),
+            ]
+        })
+        .collect();
+    write_table(out, &["sensor", "unit", "error at level 1", "range"], &rows)?;
+    writeln!(out)?;
+    let rows: Vec<Vec<String>> = [&room.train, &room.held_out, &room.tests[0], &room.tests[1]]
+        .iter()
+        .map(|r| {
+            let occupied = r.occupied.iter().filter(|o| **o).count();
+            let share = 100.0 * occupied as f64 / r.samples.len().max(1) as f64;
+            vec![r.name.clone(), r.samples.len().to_string(), cell(share, 1)]
+        })
+        .collect();
+    Ok(write_table(out, &["recording", "samples", "occupied %"], &rows)?)
+}
+
+fn print_levels(
+    room: &Room,
+    (trained, artifact): (&Trained, &Artifact),
+    seed: u64,
+    out: &mut dyn Write,
+) -> Result<(), Error> {
+    let mut rows = Vec::new();
+    for level in LEVELS {
+        let mut row = vec![cell(level, 2)];
+        for recording in &room.tests {
+            let counts = occupancy::measure(trained, artifact, recording, level, Some(seed))?;
+            row.push(cell(counts.percent(counts.certified), 2));
+            row.push(cell(counts.percent(counts.withstood), 2));
+        }
+        rows.push(row);
+    }
+    writeln!(
+        out,
+        "\nshare of samples, %, that are right on the whole box of errors, at multiples of the sensors' errors:"
+    )?;
+    writeln!(out, "certified by the monitor's live bounds (CROWN), and left by an attack (PGD, AutoPGD)\n")?;
+    let header = ["level", "test 1 certified", "test 1 attacked", "test 2 certified", "test 2 attacked"];
+    Ok(write_table(out, &header, &rows)?)
+}
+
+/// Accuracy at level 1 beside training without bounds; how often a certified sample was broken.
+fn print_comparison(
+    room: &Room,
+    (trained, artifact): (&Trained, &Artifact),
+    plain: &Trained,
+    seed: u64,
+    out: &mut dyn Write,
+) -> Result<usize, Error> {
+    let plain_artifact = occupancy::artifact(plain, &[]);
+    let (mut rows, mut unsound) = (Vec::new(), 0);
+    for recording in [&room.held_out, &room.tests[0], &room.tests[1]] {
+        for (name, trained, artifact) in [("certified", trained, artifact), ("plain", plain, &plain_artifact)]
+        {
+            let counts = occupancy::measure(trained, artifact, recording, 1.0, Some(seed))?;
+            unsound += counts.unsound;
+            let recall = 100.0 * counts.found as f64 / counts.occupied.max(1) as f64;
+            let shares =
+                [counts.correct, counts.withstood, counts.certified].map(|c| cell(counts.percent(c), 2));
+            let [correct, withstood, certified] = shares;
+            rows.push(vec![
+                recording.name.clone(),
+                name.to_owned(),
+                correct,
+                cell(recall, 2),
+                withstood,
+                certified,
+            ]);
+        }
+    }
+    writeln!(out, "\nat level 1, beside the same network trained without bounds, %\n")?;
+    let header = ["recording", "training", "clean", "occupied found", "attacked", "certified"];
+    write_table(out, &header, &rows)?;
+    writeln!(out, "\ncertified samples that an attack broke: {unsound}")?;
+    Ok(unsound)
+}
