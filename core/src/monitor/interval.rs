@@ -42,7 +42,8 @@ impl fmt::Display for IntervalError {
 impl core::error::Error for IntervalError {}
 
 /// Bounds every output on the ball that the last step left in `memory`; `computed` is whether it computed outputs.
-/// What is not bounded is left as the whole line.
+/// What is not bounded is left as the whole line. One copy for all capacities: it is not inlined.
+#[inline(never)]
 pub(super) fn output_bounds(
     common: &Common<'_>,
     network: &impl Runs,
@@ -67,8 +68,14 @@ pub(super) fn output_bounds(
     }
     network.prepare(lower, upper, method, work).map_err(IntervalError::Bound)?;
     for (index, (least, most)) in least.iter_mut().zip(most).enumerate() {
-        *least = unit_lower(network, method, (row, index, 1.0), work)?;
-        *most = -unit_lower(network, method, (row, index, -1.0), work)?;
+        for sign in [1.0, -1.0] {
+            let bound = unit_lower(network, method, (row, index, sign), work)?;
+            if sign > 0.0 {
+                *least = bound;
+            } else {
+                *most = -bound;
+            }
+        }
     }
     Ok(())
 }

@@ -51,15 +51,13 @@ pub struct Recording {
 /// All recordings of the room.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Room {
-    /// What is learned from: the training file without its last day.
+    /// What is learned from.
     pub train: Recording,
-    /// What choices are made on: its last day.
-    pub held_out: Recording,
-    /// What is measured, once: before and after the training file.
-    pub tests: [Recording; 2],
+    /// What is measured: the days before and after it.
+    pub tests: Vec<Recording>,
 }
 
-/// Seconds of the training file's end that are held out.
+/// Seconds of the training file's end on which recipes are chosen.
 const HELD_OUT_S: i64 = 24 * 3600;
 
 impl Room {
@@ -75,14 +73,24 @@ impl Room {
             let found = names.into_iter().find(|path| path.is_file());
             found.ok_or_else(|| RoomError::Missing(folder.display().to_string()))
         };
-        let all = Recording::read("train", &file("train")?)?;
+        let read = |name: &str, file_name: &str| -> Result<Recording, RoomError> {
+            Ok(Recording::read(name, &file(file_name)?)?)
+        };
+        Ok(Self {
+            train: read("train", "train")?,
+            tests: vec![read("test 1", "test1")?, read("test 2", "test2")?],
+        })
+    }
+
+    /// The training file alone: its last day is measured, what lies before is learned from.
+    pub fn held_out(&self) -> Self {
+        let all = &self.train;
         let end = all.seconds.last().copied().unwrap_or(0) - HELD_OUT_S;
         let at = all.seconds.partition_point(|s| *s <= end);
-        Ok(Self {
-            train: all.part("train", 0..at),
-            held_out: all.part("held out", at..all.samples.len()),
-            tests: [Recording::read("test 1", &file("test1")?)?, Recording::read("test 2", &file("test2")?)?],
-        })
+        Self {
+            train: all.part("train, first days", 0..at),
+            tests: vec![all.part("train, last day", at..all.samples.len())],
+        }
     }
 }
 

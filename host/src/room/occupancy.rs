@@ -31,7 +31,7 @@ pub fn recipe(seed: u64) -> Recipe {
         seed,
         ..Settings::default()
     };
-    Recipe { hidden: vec![16, 16], settings }
+    Recipe { hidden: vec![16, 16], settings, carry: None }
 }
 
 /// The samples of a recording, each with its class.

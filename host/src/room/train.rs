@@ -2,7 +2,7 @@
 
 use certus_engine::Chain;
 use certus_learn::data::{Set, Targets};
-use certus_learn::model::{Layer, Model, Shaped};
+use certus_learn::model::{Layer, Model, ModelError, Shaped};
 use certus_learn::train::{Method, Settings, Task, Trainer};
 
 use super::RoomError;
@@ -15,6 +15,8 @@ pub struct Recipe {
     pub hidden: Vec<usize>,
     /// Settings of training; `epsilon` counts in errors of the sensors.
     pub settings: Settings,
+    /// Element of the input to which the output is added, if the network learns a change rather than a value. The element is 0 or more.
+    pub carry: Option<usize>,
 }
 
 impl Recipe {
@@ -48,6 +50,9 @@ pub fn train(
 ) -> Result<Trained, RoomError> {
     let normalise = Normalise::of(set);
     let mut normal = set.clone();
+    if let (Some(carry), Targets::Values { values, .. }) = (recipe.carry, &mut normal.targets) {
+        values.iter_mut().enumerate().for_each(|(k, y)| *y -= set.input(k)[carry]);
+    }
     normalise.apply_to(&mut normal);
     let scales = normalise_targets(&mut normal.targets);
     let outputs = normal.targets.outputs();
@@ -68,6 +73,9 @@ pub fn train(
     }
     let mut model = trainer.result(&normal).folded();
     restore_targets(&mut model, &scales);
+    if let Some(carry) = recipe.carry {
+        model = carried(&model, (carry, &normalise), &recipe.hidden)?;
+    }
     let chain = program(&model, Some(&normalise))?.into_chain()?;
     Ok(Trained { model, normalise, chain })
 }
@@ -102,4 +110,47 @@ fn restore_targets(model: &mut Model, scales: &[[f64; 2]]) {
         let bias = &mut model.parameters[first + 1].values[row];
         *bias = (f64::from(*bias) * deviation + mean) as f32;
     }
+}
+
+/// `model`, of one output and these hidden layers, plus element `carry` of its input in the input's own unit.
+///
+/// Each hidden layer gets a neuron more, which hands the element on: it is 0 or more, so ReLU leaves it as it is. The network stays one
+/// chain of layers, and bounds see that what is added and what is learned depend on the same input.
+fn carried(
+    model: &Model,
+    (carry, normalise): (usize, &Normalise),
+    hidden: &[usize],
+) -> Result<Model, ModelError> {
+    let mut layers = Vec::new();
+    for width in hidden {
+        layers.extend([Layer::Dense { outputs: width + 1 }, Layer::Relu]);
+    }
+    layers.push(Layer::Dense { outputs: 1 });
+    let mut wider = Model::new(&model.input, &layers)?;
+    let dense = |model: &Model| -> Vec<([usize; 2], usize)> {
+        let one = |layer: &Shaped| match layer {
+            Shaped::Dense { size, first } => Some((*size, *first)),
+            _ => None,
+        };
+        model.layers.iter().filter_map(one).collect()
+    };
+    let last = hidden.len();
+    for (at, (([cols, rows], from), ([wide, _], to))) in
+        dense(model).into_iter().zip(dense(&wider)).enumerate()
+    {
+        for row in 0..rows {
+            let weights = &model.parameters[from].values[row * cols..][..cols];
+            wider.parameters[to].values[row * wide..][..cols].copy_from_slice(weights);
+            wider.parameters[to + 1].values[row] = model.parameters[from + 1].values[row];
+        }
+        // Behind the first layer the element lies at the end, as `scale` times itself.
+        let column = if at == 0 { carry } else { wide - 1 };
+        let row = if at == last { 0 } else { rows };
+        wider.parameters[to].values[row * wide + column] =
+            if at == last { 1.0 / normalise.scale[carry] } else { 1.0 };
+        if at == 0 {
+            wider.parameters[to + 1].values[row] = -normalise.shift[carry];
+        }
+    }
+    Ok(wider)
 }

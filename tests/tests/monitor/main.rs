@@ -2,6 +2,7 @@
 
 mod answers;
 mod attack;
+mod intervals;
 mod regions;
 
 use std::path::{Path, PathBuf};

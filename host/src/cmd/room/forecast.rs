@@ -36,18 +36,24 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let notes = [("data", files::NOTICE.to_owned()), ("seed", args.seed.to_string())];
     let artifact = forecast::artifact(&trained, &notes);
     writeln!(out, "trained twice in {:.1} s", start.elapsed().as_secs_f64())?;
-    let parts: Vec<(String, Windows)> = [&room.held_out, &room.tests[0], &room.tests[1]]
-        .map(|r| (r.name.clone(), forecast::windows(r)))
-        .into();
+    let parts: Vec<(String, Windows)> =
+        room.tests.iter().map(|r| (r.name.clone(), forecast::windows(r))).collect();
     print_accuracy(&parts, (&trained, &artifact), &plain, out)?;
-    let unsound = print_levels(&parts[1..], (&trained, &artifact), args.seed, out)?;
-    let last = &parts[2].1.set;
+    let unsound = print_levels(&parts, (&trained, &artifact), args.seed, out)?;
     let names = (0..TIMES).flat_map(|k| {
         let minutes = (TIMES - 1 - k) * STRIDE;
         SENSORS.map(|s| format!("{}_{minutes}_min_ago", s.name))
     });
     let header = names.collect::<Vec<_>>().join(",");
-    let samples = files::csv(&header, (0..last.len().min(STREAM)).map(|k| last.input(k)));
+    let samples = files::csv(
+        &header,
+        parts
+            .iter()
+            .rev()
+            .take(1)
+            .flat_map(|(_, w)| w.set.inputs.chunks_exact(forecast::INPUTS))
+            .take(STREAM),
+    );
     files::write((&folder, "forecast"), &trained, &artifact, &samples, out)?;
     writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
     Ok(if unsound > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })

@@ -23,9 +23,12 @@ pub struct Args {
     /// Seed of training and of the attacks.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Epochs of training.
-    #[arg(long, value_name = "N", default_value_t = 40.0)]
-    epochs: f64,
+    /// Epochs of training, in the place of the example's own.
+    #[arg(long, value_name = "N")]
+    epochs: Option<f64>,
+    /// Measure on the last day of the training file, learning from the days before: for choosing settings.
+    #[arg(long)]
+    held_out: bool,
     /// Leave out the firmware in QEMU.
     #[arg(long)]
     no_firmware: bool,
@@ -33,7 +36,8 @@ pub struct Args {
 
 impl Args {
     fn room(&self) -> Result<Room, RoomError> {
-        Room::read(&files::data_folder(self.data.as_deref())?)
+        let room = Room::read(&files::data_folder(self.data.as_deref())?)?;
+        Ok(if self.held_out { room.held_out() } else { room })
     }
 
     fn out(&self, default: &str) -> PathBuf {
@@ -42,11 +46,13 @@ impl Args {
 
     fn recipe(&self, of: fn(u64) -> Recipe) -> Recipe {
         let mut recipe = of(self.seed);
-        // The phases of training keep their shares of it.
-        let share = self.epochs / recipe.settings.epochs;
-        recipe.settings.warmup *= share;
-        recipe.settings.ramp *= share;
-        recipe.settings.epochs = self.epochs;
+        if let Some(epochs) = self.epochs {
+            // The phases of training keep their shares of it.
+            let share = epochs / recipe.settings.epochs;
+            recipe.settings.warmup *= share;
+            recipe.settings.ramp *= share;
+            recipe.settings.epochs = epochs;
+        }
         recipe
     }
 }

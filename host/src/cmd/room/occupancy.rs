@@ -33,7 +33,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     writeln!(out, "\ntrained twice on {} samples in {:.1} s", set.len(), start.elapsed().as_secs_f64())?;
     print_levels(&room, (&trained, &artifact), args.seed, out)?;
     let unsound = print_comparison(&room, (&trained, &artifact), &plain, args.seed, out)?;
-    let stream = room.tests[1].samples.iter().take(STREAM).map(|s| &s[..]);
+    let stream = room.tests.iter().rev().take(1).flat_map(|r| &r.samples).take(STREAM).map(|s| &s[..]);
     let samples = files::csv(&SENSORS.map(|s| s.name).join(","), stream);
     files::write((&folder, "occupancy"), &trained, &artifact, &samples, out)?;
     writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
@@ -54,8 +54,9 @@ fn print_sensors(room: &Room, out: &mut dyn Write) -> Result<(), Error> {
         .collect();
     write_table(out, &["sensor", "unit", "error at level 1", "range"], &rows)?;
     writeln!(out)?;
-    let rows: Vec<Vec<String>> = [&room.train, &room.held_out, &room.tests[0], &room.tests[1]]
-        .iter()
+    let rows: Vec<Vec<String>> = [&room.train]
+        .into_iter()
+        .chain(&room.tests)
         .map(|r| {
             let occupied = r.occupied.iter().filter(|o| **o).count();
             let share = 100.0 * occupied as f64 / r.samples.len().max(1) as f64;
@@ -72,22 +73,20 @@ fn print_levels(
     out: &mut dyn Write,
 ) -> Result<(), Error> {
     let mut rows = Vec::new();
-    for level in LEVELS {
-        let mut row = vec![cell(level, 2)];
-        for recording in &room.tests {
+    for recording in &room.tests {
+        for level in LEVELS {
             let counts = occupancy::measure(trained, artifact, recording, level, Some(seed))?;
-            row.push(cell(counts.percent(counts.certified), 2));
-            row.push(cell(counts.percent(counts.withstood), 2));
+            let share = |count| cell(counts.percent(count), 2);
+            let shares = [share(counts.certified), share(counts.withstood)];
+            rows.push([vec![recording.name.clone(), cell(level, 2)], shares.to_vec()].concat());
         }
-        rows.push(row);
     }
     writeln!(
         out,
         "\nshare of samples, %, that are right on the whole box of errors, at multiples of the sensors' errors:"
     )?;
     writeln!(out, "certified by the monitor's live bounds (CROWN), and left by an attack (PGD, AutoPGD)\n")?;
-    let header = ["level", "test 1 certified", "test 1 attacked", "test 2 certified", "test 2 attacked"];
-    Ok(write_table(out, &header, &rows)?)
+    Ok(write_table(out, &["recording", "level", "certified", "attacked"], &rows)?)
 }
 
 /// Accuracy at level 1 beside training without bounds; how often a certified sample was broken.
@@ -100,7 +99,7 @@ fn print_comparison(
 ) -> Result<usize, Error> {
     let plain_artifact = occupancy::artifact(plain, &[]);
     let (mut rows, mut unsound) = (Vec::new(), 0);
-    for recording in [&room.held_out, &room.tests[0], &room.tests[1]] {
+    for recording in &room.tests {
         for (name, trained, artifact) in [("certified", trained, artifact), ("plain", plain, &plain_artifact)]
         {
             let counts = occupancy::measure(trained, artifact, recording, 1.0, Some(seed))?;
