@@ -1,15 +1,19 @@
 //! The quickstart's report.
 
-use super::results::{CurvePoint, Evaluation, GroupResult, Results};
+use certus_learn::sensor::logmel::{BANDS, FEATURES, FRAMES, MOST};
+
+use super::results::{CurvePoint, Evaluation, GroupResult, RecordingResult, Results};
 use super::{ABOUT, NOTICE, recipe, regions, run};
 use crate::report::bars::{Columns, Part, stacked};
 use crate::report::chart::{Chart, Panel, Series, Shape};
+use crate::report::heat::{self, Tile};
 use crate::report::text::{grouped, kilobytes, percent};
 use crate::report::{Block, Cell, Fact, Page, Section, Table};
 
 /// Lays out the report.
 pub fn page(results: &Results) -> Page {
     let mut sections = vec![
+        heard(results),
         evaluation(results),
         training(results),
         noise(results),
@@ -19,7 +23,7 @@ pub fn page(results: &Results) -> Page {
         licence(),
     ];
     if !results.speakers.is_empty() {
-        sections.insert(2, speakers(results));
+        sections.insert(3, speakers(results));
     }
     Page {
         title: "Spoken digits, from data to a certified network on a device".into(),
@@ -64,6 +68,37 @@ fn facts(results: &Results) -> Vec<Fact> {
         format!("artifact; the monitor works in {} of memory", kilobytes(results.memory_bytes)),
     ));
     facts
+}
+
+/// What the network reads: one recording of each digit.
+fn heard(results: &Results) -> Section {
+    let of_each = (0..10).filter_map(|digit| results.recordings.iter().find(|r| r.digit == digit));
+    let tile = |recording: &RecordingResult| {
+        let class = recording.class.map_or("nothing".to_owned(), |class| class.to_string());
+        let (state, colour) =
+            if recording.certified { ("certified", "c-certified") } else { ("not certified", "c-open") };
+        Tile {
+            values: recording.features.iter().map(|x| f64::from(*x) / f64::from(MOST)).collect(),
+            columns: FRAMES,
+            rows: BANDS,
+            name: recording.name.clone(),
+            note: format!("heard as {class}, {state}"),
+            class: colour,
+        }
+    };
+    let tiles: Vec<Tile> = of_each.map(tile).collect();
+    Section {
+        heading: "What the network reads".into(),
+        lead: format!(
+            "One second of speech as {FRAMES} frames of {BANDS} bands. A certificate of {} dB lets each of these {FEATURES} cells change by that \
+             much, all at once and independently; a step of shade here is about nine times as much.",
+            recipe::RADIUS_DB
+        ),
+        blocks: vec![Block::Figure {
+            picture: heat::tiles("Log-mel features of a recording of each digit", &tiles, 5),
+            caption: "Test recordings, computed from the sound: time to the right, frequency upwards. The name says digit, speaker and take.".into(),
+        }],
+    }
 }
 
 fn evaluation(results: &Results) -> Section {

@@ -159,6 +159,8 @@ pub struct RecordingResult {
     pub name: String,
     /// What is said.
     pub digit: u32,
+    /// Its features, `[FRAMES, BANDS]`.
+    pub features: Vec<f32>,
     /// What the network hears.
     pub class: Option<u16>,
     /// Whether the monitor certifies the answer at [`super::recipe::RADIUS_DB`].

@@ -46,7 +46,7 @@ fn rows(count: u32) -> Rows {
 fn plan() -> Plan {
     Plan {
         radii_db: vec![0.25, 1.0],
-        verify_db: Some(1.0),
+        verify_db: vec![1.0],
         verify_ms: 100,
         strength: Strength { steps: 10, ..Strength::default() },
         seed: 1,
@@ -210,6 +210,7 @@ fn the_page_is_well_formed_and_says_what_was_found() {
         recordings: vec![results::RecordingResult {
             name: "0_theo_0.wav".into(),
             digit: 0,
+            features: data::inputs(&rows(1).set).remove(0),
             class: Some(0),
             certified: true,
             region_db: 1.5,
@@ -232,6 +233,8 @@ fn the_page_is_well_formed_and_says_what_was_found() {
         "ended early, after 10 of 20 steps",
         "CC BY-SA 4.0",
         "theo",
+        "0_theo_0.wav",
+        "heard as 0, certified",
         &results.artifact.digest[..16],
     ] {
         assert!(html.contains(text), "{text}");

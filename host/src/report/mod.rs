@@ -6,6 +6,7 @@
 pub mod bars;
 pub mod cactus;
 pub mod chart;
+pub mod heat;
 pub mod map;
 pub mod markup;
 pub mod scale;

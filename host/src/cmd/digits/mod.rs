@@ -212,11 +212,12 @@ fn judge(
     regions: &[regions::Region],
 ) -> Result<Vec<RecordingResult>, EmitError> {
     let decisions = certus::control::sweep::decisions(bytes, heard)?;
-    let rows = recordings.iter().zip(decisions).zip(regions);
+    let rows = recordings.iter().zip(heard).zip(decisions).zip(regions);
     Ok(rows
-        .map(|((recording, decision), region)| RecordingResult {
+        .map(|(((recording, features), decision), region)| RecordingResult {
             name: recording.name.clone(),
             digit: recording.digit,
+            features: features.clone(),
             class: decision.class,
             certified: noise::is_certified(&decision),
             region_db: region.radius_db,
