@@ -1,4 +1,4 @@
-//! Training: a loop over steps, each a batch, an [`Objective`](objective) and a step of the optimizer.
+//! Training: a loop over steps, each a batch, an objective and a step of the optimizer.
 //!
 //! What a step does depends on its number, the settings and the data alone: orders of the data come from the seed and the epoch. A run that
 //! goes on from a [`Checkpoint`] therefore takes the same steps, bit for bit, on the same kind of processor with as many threads.
