@@ -20,6 +20,7 @@ mod room;
 mod selftest;
 mod settings;
 mod supports;
+mod train;
 mod verify;
 
 use std::io::{self, Write};
@@ -41,6 +42,8 @@ pub enum Command {
     Quickstart(digits::Args),
     /// Run a bundled example from the network to the monitored device.
     Demo(demo::Args),
+    /// Train a network that can be certified, from data and settings in files.
+    Train(train::Args),
     /// Verify a property of a network, or a query of several: prints sat, unsat, unknown or timeout.
     Verify(verify::Args),
     /// Check a proof that `verify --proof` wrote, with nothing but network, property and file.
@@ -75,6 +78,7 @@ impl Command {
         match self {
             Self::Quickstart(args) => digits::run(args, out),
             Self::Demo(args) => demo::run(args, out),
+            Self::Train(args) => train::run(args, out),
             Self::Verify(args) => verify::run(args, out),
             Self::Check(args) => check::run(args, out),
             Self::Bench(args) => bench::run(args, out),
@@ -174,6 +178,12 @@ pub enum Error {
     /// Settings that could not be read.
     #[error(transparent)]
     Settings(#[from] certus::settings::SettingsError),
+    /// Settings of training that could not be read.
+    #[error(transparent)]
+    Config(#[from] certus::training::config::ConfigError),
+    /// Training that could not begin or go on.
+    #[error(transparent)]
+    Training(#[from] certus::training::run::RunError),
     /// A list of instances, or of results, that cannot be read.
     #[error("{path}: {problem}")]
     List {
