@@ -6,6 +6,7 @@ pub use certus_learn as learn;
 pub mod control;
 pub mod csv;
 pub mod digits;
+pub mod evaluate;
 pub mod interrupt;
 pub mod live;
 pub mod machine;

@@ -13,6 +13,7 @@ mod explain_bound;
 mod export;
 mod firmware;
 mod inspect;
+mod judge;
 mod monitor;
 mod networks;
 mod proof;
@@ -56,7 +57,7 @@ pub enum Command {
     Settings(settings::Args),
     /// Prove region certificates around samples or on boxes.
     Certify(certify::Args),
-    /// Evaluate a network on samples, as the device computes it.
+    /// Evaluate a network: its outputs on samples, or its clean, attacked and certified accuracy on a data set.
     Eval(eval::Args),
     /// Write an artifact for a device, or check one against its network.
     Export(export::Args),
@@ -184,6 +185,9 @@ pub enum Error {
     /// Training that could not begin or go on.
     #[error(transparent)]
     Training(#[from] certus::training::run::RunError),
+    /// A network that could not be judged.
+    #[error(transparent)]
+    Evaluate(#[from] certus::evaluate::EvaluateError),
     /// A list of instances, or of results, that cannot be read.
     #[error("{path}: {problem}")]
     List {

@@ -8,12 +8,17 @@ use std::time::{Duration, Instant};
 use certus::interrupt::stop_flag;
 use certus::output;
 use certus::training::config::{self, Config};
-use certus::training::load;
+use certus::evaluate::judge::Judgement;
+use certus::training::load::{self, Part};
 use certus::training::log::Epoch;
-use certus::training::run::{CHECKPOINT, End, LOG, Live, NETWORK, Run, SETTINGS, Watch};
+use certus::training::page;
+use certus::training::run::{
+    CHECKPOINT, EVALUATION, End, LOG, Live, NETWORK, Outcome, REPORT, Run, RunError, SETTINGS, Watch,
+};
+use certus_engine::graph;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Error;
+use super::{Error, judge};
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -84,7 +89,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
         )?;
         return Ok(ExitCode::from(130));
     }
-    finish(&run, &folder, out)
+    finish(&run, &config, &folder, out)
 }
 
 /// What is trained on what.
@@ -107,11 +112,18 @@ fn introduce(run: &Run, config: &Config, out: &mut dyn Write) -> Result<(), Erro
 }
 
 /// Writes the network and says what there is.
-fn finish(run: &Run, folder: &Path, out: &mut dyn Write) -> Result<ExitCode, Error> {
+fn finish(run: &Run, config: &Config, folder: &Path, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let outcome = run.outcome()?;
     output::write_atomic(&folder.join(NETWORK), &outcome.onnx)?;
+    let judgement = match config.data.test {
+        Some(_) => Some(judged(&outcome, config, folder, out)?),
+        None => None,
+    };
+    let page = page::page(config, run, judgement.as_ref());
+    output::write_atomic(&folder.join(REPORT), page.render().as_bytes())?;
     writeln!(out)?;
     for (name, what) in [
+        (REPORT, "curves, numbers, settings: open it in a browser"),
         (NETWORK, "the network, batch normalisations folded in"),
         (LOG, "what each epoch was"),
         (CHECKPOINT, "where the run ended; --resume goes on from it"),
@@ -120,6 +132,17 @@ fn finish(run: &Run, folder: &Path, out: &mut dyn Write) -> Result<ExitCode, Err
         writeln!(out, "wrote {:<44} {what}", folder.join(name).display().to_string())?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The network as its file holds it, judged on the test data: the one time they are read.
+fn judged(outcome: &Outcome, config: &Config, folder: &Path, out: &mut dyn Write) -> Result<Judgement, Error> {
+    let network = graph::load_model(&folder.join(NETWORK), None)?;
+    let set = load::read(config, Part::Test, Some(&outcome.names)).map_err(RunError::from)?;
+    let task = load::task(config, set.width()).map_err(RunError::from)?;
+    let found = judge::run(network, &set, &task, config)?;
+    judge::print(&found, &set, out)?;
+    output::write_atomic(&folder.join(EVALUATION), format!("{:#}\n", found.to_json()).as_bytes())?;
+    Ok(found)
 }
 
 /// A run as it is shown: a bar on a terminal, a line for each epoch.

@@ -240,6 +240,8 @@ pub struct EvaluateSettings {
     pub epsilon: f64,
     /// Inputs, from the first on; 0 takes all.
     pub count: usize,
+    /// Inputs, from the first on, that are attacked.
+    pub attack_count: usize,
     /// Steps of each attack; 0 attacks nothing.
     pub attack_steps: usize,
     /// Random starts of each attack.
@@ -261,12 +263,13 @@ impl Default for EvaluateSettings {
         Self {
             epsilon: 0.0,
             count: 0,
+            attack_count: 1000,
             attack_steps: 40,
             attack_starts: 1,
             verify: 100,
             verify_timeout: 10.0,
             curve: vec![0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0],
-            curve_count: 1000,
+            curve_count: 500,
             seed: 0,
         }
     }

@@ -150,6 +150,15 @@ pub fn read(config: &Config, part: Part, classes: Option<&[String]>) -> Result<S
     Ok(set)
 }
 
+/// `set` with names for as many classes as a network has outputs, if it shows fewer.
+pub fn with_outputs(mut set: Set, outputs: usize) -> Set {
+    if let Targets::Classes { names, .. } = &mut set.targets {
+        let first = names.len();
+        names.extend((first..outputs).map(|k| k.to_string()));
+    }
+    set
+}
+
 /// The paths that `files` name.
 fn located(config: &Config, key: &'static str, files: &Files) -> Result<Vec<PathBuf>, LoadError> {
     let folder = config.path.parent().unwrap_or(Path::new("")).to_owned();

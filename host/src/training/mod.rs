@@ -10,6 +10,7 @@ pub mod load;
 pub mod log;
 pub mod network;
 pub mod onnx;
+pub mod page;
 pub mod run;
 #[cfg(test)]
 mod tests;

@@ -23,6 +23,10 @@ pub const CHECKPOINT: &str = "checkpoint.safetensors";
 pub const LOG: &str = "log.csv";
 /// Name of the network.
 pub const NETWORK: &str = "network.onnx";
+/// Name of the numbers that it was judged by.
+pub const EVALUATION: &str = "evaluation.json";
+/// Name of the report.
+pub const REPORT: &str = "report.html";
 /// Name of the settings that the run was made with.
 pub const SETTINGS: &str = "settings.toml";
 /// Inputs at a time when held-out inputs are measured.
