@@ -124,7 +124,7 @@ impl<'p> Bounder<'p> {
     }
 
     /// Margins from intervals: elided if the last layer allows, and then memory is prepared for rows too.
-    fn interval_margins(&mut self, lower: &[f32], upper: &[f32], class: usize) -> Option<Vec<f64>> {
+    pub(super) fn interval_margins(&mut self, lower: &[f32], upper: &[f32], class: usize) -> Option<Vec<f64>> {
         if let Some(last) = &self.last {
             prepare(self.planned, lower, upper, Method::Crown, &mut self.memory).ok()?;
             let (lower, upper) = interval(self.planned, last.before, &mut self.memory)?;

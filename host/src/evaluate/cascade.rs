@@ -211,6 +211,17 @@ pub struct Cascade<'a> {
     labels: &'a [u32],
 }
 
+/// What is known of an input that is right or not, that an attack broke or a bound certifies; both at once is the bound that does.
+pub(super) fn fate(right: bool, broken: Option<Vec<f32>>, shown: Option<Bound>) -> Result<Fate, Bound> {
+    match (right, broken, shown) {
+        (false, ..) => Ok(Fate::Wrong),
+        (true, Some(_), Some(bound)) => Err(bound),
+        (true, Some(point), None) => Ok(Fate::Broken(point)),
+        (true, None, Some(bound)) => Ok(Fate::Certified(bound)),
+        (true, None, None) => Ok(Fate::Open),
+    }
+}
+
 /// [`EvaluateError::Interrupted`] if the plan is to end.
 pub(super) fn interrupted(plan: &Plan<'_>) -> Result<(), EvaluateError> {
     if plan.stop.load(Ordering::Relaxed) { Err(EvaluateError::Interrupted) } else { Ok(()) }
@@ -261,13 +272,7 @@ impl<'a> Cascade<'a> {
         let shown = self.bound(&right, plan, progress)?;
         let mut fates = Vec::with_capacity(count);
         for (k, (broken, shown)) in broken.into_iter().zip(shown).enumerate() {
-            fates.push(match (right[k], broken, shown) {
-                (false, ..) => Fate::Wrong,
-                (true, Some(_), Some(bound)) => return Err(self.contradiction(k, bound)),
-                (true, Some(point), None) => Fate::Broken(point),
-                (true, None, Some(bound)) => Fate::Certified(bound),
-                (true, None, None) => Fate::Open,
-            });
+            fates.push(fate(right[k], broken, shown).map_err(|bound| self.contradiction(k, bound))?);
         }
         let verified = plan.verify.min(count);
         self.complete(&mut fates[..verified], plan, progress)?;

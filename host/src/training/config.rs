@@ -450,7 +450,7 @@ impl Place<'_> {
             let mut problem = text.trim().replace('\n', " ");
             // The key stands in backticks, first in "unknown field `key`", behind it in "…\nin `key`".
             let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
-            let key = if text.starts_with("unknown") { quoted.first() } else { quoted.last() };
+            let key = if text.starts_with("unknown field") { quoted.first() } else { quoted.last() };
             let place = key.map_or_else(|| self.path.display().to_string(), |k| self.at(k));
             problem.truncate(problem.floor_char_boundary(400));
             ConfigError::Key { place, table, problem }

@@ -1,3 +1,8 @@
+//! What is written reads back, and settings, data and runs are what they should be.
+
+mod config;
+mod run;
+
 use certus_engine::graph::load_model;
 use certus_engine::property::Evaluate;
 use certus_learn::graph::Graph;
@@ -5,6 +10,7 @@ use certus_learn::loss::{self, Normalised};
 use certus_learn::model::{Init, Layer, Model, Random};
 use certus_learn::run::{Plan, Run};
 
+use super::import;
 use super::network::{Normalise, program};
 use super::onnx::to_onnx;
 
@@ -65,6 +71,11 @@ fn what_is_written_reads_back_as_the_same_program_and_computes_what_training_doe
         for normalise in [None, Some(&normalise)] {
             let folded = model.folded();
             let direct = program(&folded, normalise).expect("finite weights");
+            let (back, before) = import::model(&direct, input).expect("a chain of layers");
+            assert_eq!(before.as_ref(), normalise);
+            assert_eq!(back.layers, folded.layers);
+            let values = |m: &Model| m.parameters.iter().map(|p| p.values.clone()).collect::<Vec<_>>();
+            assert_eq!(values(&back), values(&folded));
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join("net.onnx");
             std::fs::write(&path, to_onnx(&folded, normalise, Some("about")).to_bytes()).expect("written");
