@@ -46,7 +46,14 @@ fn the_example_trains_is_judged_and_its_network_verifies() {
     assert_eq!(wrong, "", "no bar where there is no terminal");
     let lines = said.lines().filter(|l| l.trim_start().starts_with(|c: char| c.is_ascii_digit()));
     assert!(lines.count() >= 4, "a line for each epoch: {said}");
-    for name in ["report.html", "network.onnx", "log.csv", "checkpoint.safetensors", "settings.toml", "evaluation.json"] {
+    for name in [
+        "report.html",
+        "network.onnx",
+        "log.csv",
+        "checkpoint.safetensors",
+        "settings.toml",
+        "evaluation.json",
+    ] {
         assert!(at.join("digits").join(name).exists(), "{name}");
     }
     assert_eq!(fs::read_dir(at.join("digits")).unwrap().count(), 6, "nothing half-written is left");
@@ -55,10 +62,8 @@ fn the_example_trains_is_judged_and_its_network_verifies() {
     assert_eq!(fs::read_to_string(at.join("digits/log.csv")).unwrap().lines().count(), 5);
 
     // The numbers again, from the network's file.
-    let again = certus(
-        at,
-        &["eval", "digits/network.onnx", "--data", "digits-again.toml", "--json", "again.json"],
-    );
+    let again =
+        certus(at, &["eval", "digits/network.onnx", "--data", "digits-again.toml", "--json", "again.json"]);
     assert_eq!(again.status.code(), Some(2), "no such settings");
     let eval = ["eval", "digits/network.onnx", "--data", example, "--json", "again.json"];
     let eval = [&eval[..], &SHORT[4..]].concat();
@@ -72,9 +77,8 @@ fn the_example_trains_is_judged_and_its_network_verifies() {
     let (first, second) = (read(&at.join("digits/evaluation.json")), read(&at.join("again.json")));
     assert_eq!(first["numbers"], second["numbers"]);
     let numbers = first["numbers"].as_array().unwrap();
-    let percent = |by: &str| -> f64 {
-        numbers.iter().find(|n| n["by"] == by).unwrap()["percent"].as_f64().unwrap()
-    };
+    let percent =
+        |by: &str| -> f64 { numbers.iter().find(|n| n["by"] == by).unwrap()["percent"].as_f64().unwrap() };
     let right = percent("the inputs themselves");
     assert!(right > 60.0 && percent("IBP") <= percent("CROWN-IBP"), "{first}");
     assert!(percent("CROWN-IBP") <= percent("PGD, AutoPGD on two losses"), "{first}");
@@ -115,10 +119,36 @@ fn a_run_goes_on_and_a_second_one_asks() {
     let run = train(&["--epochs", "3", "--resume"]);
     assert!(run.status.success(), "{}", text(&run.stderr));
     // Bit for bit the network of three epochs in one go.
-    let whole = [&["train", example.to_str().unwrap()][..], &short[..short.len() - 1], &["whole", "--epochs", "3"]].concat();
+    let whole =
+        [&["train", example.to_str().unwrap()][..], &short[..short.len() - 1], &["whole", "--epochs", "3"]]
+            .concat();
     assert!(certus(at, &whole).status.success());
     let network = |run: &str| fs::read(at.join(run).join("network.onnx")).unwrap();
     assert_eq!(network("run"), network("whole"));
+}
+
+#[test]
+fn a_sweep_draws_the_front_and_judges_the_chosen_network() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let example = example();
+    let sweep = ["--sweep", "train.kappa=0,0.9", "--sweep", "train.epsilon=0.1,0.5", "--out", "s"];
+    let args = [&["train", example.to_str().unwrap()][..], &SHORT, &sweep].concat();
+    let run = certus(at, &args);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let said = text(&run.stdout);
+    assert_eq!(said.matches("   chosen").count(), 1, "{said}");
+    assert!(fs::read_to_string(at.join("s/report.html")).unwrap().contains("Certified against clean"));
+    let judged = |k: u32| at.join(format!("s/00{k}/evaluation.json")).exists();
+    assert_eq!((1..=4).filter(|k| judged(*k)).count(), 1, "the test data are read for one network");
+    for k in 1..=4 {
+        let settings = fs::read_to_string(at.join(format!("s/00{k}/settings.toml"))).unwrap();
+        assert!(settings.contains("epsilon_test = 1.0"), "all are measured at one radius: {settings}");
+    }
+    let none = certus(at, &[&args[..args.len() - 1], &["none", "--clean-at-least", "100.1"]].concat());
+    assert_eq!(none.status.code(), Some(1));
+    let wrong = certus(at, &["train", example.to_str().unwrap(), "--sweep", "kappa=1"]);
+    assert!(text(&wrong.stderr).contains("--sweep: give table.key=value"), "{}", text(&wrong.stderr));
 }
 
 #[test]
@@ -142,7 +172,9 @@ fn ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on() {
     kill(nix::unistd::Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
     let rest: Vec<String> = said.map_while(Result::ok).collect();
     assert_eq!(child.wait().unwrap().code(), Some(130));
-    assert!(rest.iter().any(|l| l.contains("interrupted after") && l.contains("--resume")), "{rest:?}");
+    for words in ["interrupted after", "--resume"] {
+        assert!(rest.iter().any(|l| l.contains(words)), "{rest:?}");
+    }
     assert!(folder.path().join("run/checkpoint.safetensors").exists());
     assert!(!folder.path().join("run/network.onnx").exists());
 }

@@ -60,7 +60,7 @@ fn on_data(
     out: &mut dyn Write,
 ) -> Result<ExitCode, Error> {
     let mut changes = args.set.clone();
-    changes.extend(args.epsilon.map(|x| format!("evaluate.epsilon={x:?}")));
+    changes.extend(args.epsilon.map(|x| format!("evaluate.epsilon={x:?}").to_lowercase()));
     let config = config::read(data, &changes)?;
     if let Some(file) = &args.json {
         output::check_writable(file)?;

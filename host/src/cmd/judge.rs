@@ -45,7 +45,11 @@ pub fn print(found: &Judgement, set: &Set, out: &mut dyn Write) -> Result<(), Er
         }
     }
     if !found.predicted.is_empty() {
-        writeln!(out, "{:<24} {:>12} {:>14} {:>14}", "predicted", "mean error", "mean interval", "error at most")?;
+        writeln!(
+            out,
+            "{:<24} {:>12} {:>14} {:>14}",
+            "predicted", "mean error", "mean interval", "error at most"
+        )?;
         for p in &found.predicted {
             writeln!(out, "{:<24} {:>12.5} {:>14.5} {:>14.5}", p.name, p.error, p.width, p.worst)?;
         }

@@ -187,7 +187,7 @@ pub enum Error {
     Training(#[from] certus::training::run::RunError),
     /// A network that could not be judged.
     #[error(transparent)]
-    Evaluate(#[from] certus::evaluate::EvaluateError),
+    Judge(#[from] certus::evaluate::EvaluateError),
     /// A list of instances, or of results, that cannot be read.
     #[error("{path}: {problem}")]
     List {

@@ -5,16 +5,17 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use certus::evaluate::judge::Judgement;
 use certus::interrupt::stop_flag;
 use certus::output;
 use certus::training::config::{self, Config};
-use certus::evaluate::judge::Judgement;
 use certus::training::load::{self, Part};
 use certus::training::log::Epoch;
 use certus::training::page;
 use certus::training::run::{
     CHECKPOINT, EVALUATION, End, LOG, Live, NETWORK, Outcome, REPORT, Run, RunError, SETTINGS, Watch,
 };
+use certus::training::sweep::{self, Axis, Point};
 use certus_engine::graph;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -33,6 +34,13 @@ pub struct Args {
     /// Changes a setting, such as `train.epsilon=0.1`.
     #[arg(long = "set", value_name = "TABLE.KEY=VALUE")]
     set: Vec<String>,
+    /// Trains a network for each of the values, and for each combination if given several times; draws the front of clean against
+    /// certified accuracy on held-out inputs, and judges the chosen network.
+    #[arg(long, value_name = "TABLE.KEY=V1,V2,…")]
+    sweep: Vec<String>,
+    /// With `--sweep`: chooses among networks that are right on at least so many held-out inputs, %.
+    #[arg(long, value_name = "PERCENT", requires = "sweep")]
+    clean_at_least: Option<f64>,
     /// Epochs: short for `--set train.epochs=N`.
     #[arg(long, value_name = "N")]
     epochs: Option<f64>,
@@ -50,8 +58,8 @@ pub struct Args {
 impl Args {
     fn overrides(&self) -> Vec<String> {
         let short = [
-            self.epochs.map(|x| format!("train.epochs={x:?}")),
-            self.epsilon.map(|x| format!("train.epsilon={x:?}")),
+            self.epochs.map(|x| format!("train.epochs={x:?}").to_lowercase()),
+            self.epsilon.map(|x| format!("train.epsilon={x:?}").to_lowercase()),
             self.seed.map(|x| format!("train.seed={x}")),
             self.threads.map(|x| format!("train.threads={x}")),
         ];
@@ -69,10 +77,25 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     std::fs::create_dir_all(&folder)
         .map_err(|source| Error::Directory { path: folder.display().to_string(), source })?;
     output::check_writable(&folder.join(NETWORK))?;
-    let prepared = load::prepare(&config).map_err(certus::training::run::RunError::from)?;
-    let mut run = Run::new(&config, prepared, Some(&folder), args.resume)?;
+    if !args.sweep.is_empty() {
+        return sweep(args, &config, &folder, out);
+    }
+    match train(&config, &folder, args.resume, out)? {
+        Some(run) => finish(&run, &config, &folder, out),
+        None => {
+            let (file, folder) = (args.config.display(), folder.display());
+            writeln!(out, "go on with: certus train {file} --out {folder} --resume, and what else was set")?;
+            Ok(ExitCode::from(130))
+        }
+    }
+}
+
+/// A run in `folder`, to its end; `None` if it was interrupted.
+fn train(config: &Config, folder: &Path, resume: bool, out: &mut dyn Write) -> Result<Option<Run>, Error> {
+    let prepared = load::prepare(config).map_err(RunError::from)?;
+    let mut run = Run::new(config, prepared, Some(folder), resume)?;
     output::write_atomic(&folder.join(SETTINGS), config.show().as_bytes())?;
-    introduce(&run, &config, out)?;
+    introduce(&run, config, out)?;
     let mut watch = Shown::new(&run, out);
     for epoch in run.epochs().to_vec() {
         watch.line(&epoch, None);
@@ -81,15 +104,68 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     watch.finish()?;
     if end == End::Interrupted {
         let [done, total] = run.steps();
-        writeln!(
-            out,
-            "\ninterrupted after {done} of {total} steps; go on with: certus train {} --out {} --resume",
-            args.config.display(),
-            folder.display()
-        )?;
-        return Ok(ExitCode::from(130));
+        writeln!(out, "\ninterrupted after {done} of {total} steps")?;
+        return Ok(None);
     }
-    finish(&run, &config, &folder, out)
+    Ok(Some(run))
+}
+
+/// A network for each combination, then the chosen one judged.
+fn sweep(args: &Args, config: &Config, folder: &Path, out: &mut dyn Write) -> Result<ExitCode, Error> {
+    let option = |problem: String| Error::Option { option: "sweep", problem };
+    let axes =
+        args.sweep.iter().map(|text| Axis::parse(text).map_err(option)).collect::<Result<Vec<_>, _>>()?;
+    let combinations = sweep::combinations(&axes);
+    if combinations.len() > sweep::MOST {
+        let (runs, most) = (combinations.len(), sweep::MOST);
+        return Err(option(format!("{runs} runs; no more than {most}")));
+    }
+    // All settings first: a mistake shows before hours of training.
+    let with = |more: &Vec<String>| -> Result<Config, Error> {
+        let all: Vec<String> = args.overrides().iter().chain(more).cloned().collect();
+        let mut member = config::read(&args.config, &all)?;
+        member.train.epsilon_test = config.train.test_radius();
+        Ok(member)
+    };
+    let members = combinations.iter().map(with).collect::<Result<Vec<_>, _>>()?;
+    let mut points = Vec::new();
+    for (k, (changes, member)) in combinations.iter().zip(&members).enumerate() {
+        let at = folder.join(format!("{:03}", k + 1));
+        std::fs::create_dir_all(&at)
+            .map_err(|source| Error::Directory { path: at.display().to_string(), source })?;
+        writeln!(out, "\n{} of {}: {}\n", k + 1, members.len(), changes.join(" "))?;
+        let resume = args.resume && at.join(CHECKPOINT).exists();
+        let Some(run) = train(member, &at, resume, out)? else {
+            writeln!(out, "go on by the same command with --resume")?;
+            return Ok(ExitCode::from(130));
+        };
+        output::write_atomic(&at.join(NETWORK), &run.outcome()?.onnx)?;
+        let last = run.epochs().last();
+        let (clean, certified) = last.map_or((0.0, 0.0), |e| (e.held_out_clean, e.held_out_certified));
+        points.push(Point { changes: changes.clone(), clean, certified });
+    }
+    let chosen = sweep::choose(&points, args.clean_at_least.unwrap_or(0.0) / 100.0);
+    let front = sweep::front(&points);
+    writeln!(out, "\n{:<40} {:>11} {:>12}", "held-out inputs", "right", "certified")?;
+    for (k, point) in points.iter().enumerate() {
+        let mark = match (Some(k) == chosen, front.contains(&k)) {
+            (true, _) => "   chosen",
+            (_, true) => "   front",
+            _ => "",
+        };
+        let (clean, certified) = (100.0 * point.clean, 100.0 * point.certified);
+        writeln!(out, "{:<40} {clean:>9.2} % {certified:>10.2} %{mark}", point.name())?;
+    }
+    let page = sweep::page(config, &points, chosen);
+    output::write_atomic(&folder.join(REPORT), page.render().as_bytes())?;
+    writeln!(out, "\nwrote {:<44} the front", folder.join(REPORT).display().to_string())?;
+    let Some(k) = chosen else {
+        writeln!(out, "no network is right so often; nothing was judged")?;
+        return Ok(ExitCode::from(1));
+    };
+    let at = folder.join(format!("{:03}", k + 1));
+    let run = Run::new(&members[k], load::prepare(&members[k]).map_err(RunError::from)?, Some(&at), true)?;
+    finish(&run, &members[k], &at, out)
 }
 
 /// What is trained on what.
@@ -102,7 +178,10 @@ fn introduce(run: &Run, config: &Config, out: &mut dyn Write) -> Result<(), Erro
     writeln!(
         out,
         "training  {}{preset}, radius {}, {} epochs of {} steps, {} threads\n",
-        serde_json::to_value(settings.method).ok().and_then(|v| v.as_str().map(String::from)).unwrap_or_default(),
+        serde_json::to_value(settings.method)
+            .ok()
+            .and_then(|v| v.as_str().map(String::from))
+            .unwrap_or_default(),
         settings.epsilon,
         settings.epochs,
         run.steps_per_epoch(),
@@ -135,7 +214,12 @@ fn finish(run: &Run, config: &Config, folder: &Path, out: &mut dyn Write) -> Res
 }
 
 /// The network as its file holds it, judged on the test data: the one time they are read.
-fn judged(outcome: &Outcome, config: &Config, folder: &Path, out: &mut dyn Write) -> Result<Judgement, Error> {
+fn judged(
+    outcome: &Outcome,
+    config: &Config,
+    folder: &Path,
+    out: &mut dyn Write,
+) -> Result<Judgement, Error> {
     let network = graph::load_model(&folder.join(NETWORK), None)?;
     let set = load::read(config, Part::Test, Some(&outcome.names)).map_err(RunError::from)?;
     let task = load::task(config, set.width()).map_err(RunError::from)?;
@@ -171,7 +255,9 @@ impl<'o> Shown<'o> {
     fn line(&mut self, epoch: &Epoch, left: Option<f64>) {
         if !self.headed {
             self.headed = true;
-            self.say("epoch   radius      loss   batch %   bounds %   held-out %   certified %     time     left");
+            self.say(
+                "epoch   radius      loss   batch %   bounds %   held-out %   certified %     time     left",
+            );
         }
         let percent = |x: f64| if x.is_finite() { format!("{:.2}", 100.0 * x) } else { "-".into() };
         let left = left.map_or(String::new(), clock);
@@ -205,8 +291,11 @@ impl<'o> Shown<'o> {
 impl Watch for Shown<'_> {
     fn step(&mut self, live: &Live) {
         if self.start.elapsed() > Duration::from_millis(500) {
-            let certified =
-                if live.certified.is_finite() { format!(", certified {:.1} %", 100.0 * live.certified) } else { String::new() };
+            let certified = if live.certified.is_finite() {
+                format!(", certified {:.1} %", 100.0 * live.certified)
+            } else {
+                String::new()
+            };
             self.bar.set_message(format!("loss {:.4}{certified}, radius {:.4}", live.loss, live.epsilon));
         }
         self.bar.set_position(live.step);

@@ -77,7 +77,11 @@ impl<'p> Last<'p> {
             sum + self.bias[class] - self.bias[k] - off
         };
         // γ needs a number of roundings far below 2²⁴.
-        if n > 1 << 13 { vec![f64::NEG_INFINITY; self.bias.len()] } else { (0..self.bias.len()).map(one).collect() }
+        if n > 1 << 13 {
+            vec![f64::NEG_INFINITY; self.bias.len()]
+        } else {
+            (0..self.bias.len()).map(one).collect()
+        }
     }
 }
 
@@ -124,7 +128,12 @@ impl<'p> Bounder<'p> {
     }
 
     /// Margins from intervals: elided if the last layer allows, and then memory is prepared for rows too.
-    pub(super) fn interval_margins(&mut self, lower: &[f32], upper: &[f32], class: usize) -> Option<Vec<f64>> {
+    pub(super) fn interval_margins(
+        &mut self,
+        lower: &[f32],
+        upper: &[f32],
+        class: usize,
+    ) -> Option<Vec<f64>> {
         if let Some(last) = &self.last {
             prepare(self.planned, lower, upper, Method::Crown, &mut self.memory).ok()?;
             let (lower, upper) = interval(self.planned, last.before, &mut self.memory)?;

@@ -203,6 +203,9 @@ impl Judged {
 /// A stage of the cascade, and how far it is.
 pub type Progress<'a> = dyn Fn(&str, usize, usize) + Sync + 'a;
 
+/// Where an attack broke an input, if it did.
+type Attacked = Option<Vec<f32>>;
+
 /// The cascade over one network and set.
 #[derive(Debug)]
 pub struct Cascade<'a> {
@@ -256,7 +259,13 @@ impl<'a> Cascade<'a> {
         shape("outputs", subject.network.outputs(), set.targets.outputs())?;
         let labels: &[u32] = match &set.targets {
             Targets::Classes { labels, .. } => labels,
-            Targets::Values { .. } => return Err(EvaluateError::Shape { what: "classes", network: subject.network.outputs(), data: 0 }),
+            Targets::Values { .. } => {
+                return Err(EvaluateError::Shape {
+                    what: "classes",
+                    network: subject.network.outputs(),
+                    data: 0,
+                });
+            }
         };
         Ok(Self { subject, set, labels })
     }
@@ -288,7 +297,12 @@ impl<'a> Cascade<'a> {
     }
 
     /// Whether each input is of the right class, on the device and in `f64`, with no other output as large.
-    fn right(&self, count: usize, plan: &Plan<'_>, progress: &Progress<'_>) -> Result<Vec<bool>, EvaluateError> {
+    fn right(
+        &self,
+        count: usize,
+        plan: &Plan<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<bool>, EvaluateError> {
         progress("clean", 0, count);
         let one = |k: usize| {
             interrupted(plan)?;
@@ -310,7 +324,8 @@ impl<'a> Cascade<'a> {
             y.iter().any(|v| *v > y[class])
         }
         let wide: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
-        beaten(&self.subject.network.eval_f32(x), class) && beaten(&self.subject.network.eval_f64(&wide), class)
+        beaten(&self.subject.network.eval_f32(x), class)
+            && beaten(&self.subject.network.eval_f64(&wide), class)
     }
 
     /// Inputs that break it, of the first inputs, and how many were attacked.
@@ -320,7 +335,7 @@ impl<'a> Cascade<'a> {
         plan: &Plan<'_>,
         right: &[bool],
         progress: &Progress<'_>,
-    ) -> Result<(Vec<Option<Vec<f32>>>, usize), EvaluateError> {
+    ) -> Result<(Vec<Attacked>, usize), EvaluateError> {
         let mut broken = vec![None; count];
         let attacked = plan.attack.min(count);
         let Ok((model, normalise)) = &self.subject.trained else { return Ok((broken, 0)) };
@@ -343,7 +358,7 @@ impl<'a> Cascade<'a> {
         for (k, point) in which.iter().map(|k| *k as usize).zip(found) {
             let Some(point) = point else { continue };
             let mut point = normalise.as_ref().map_or(point.clone(), |of| of.undo(&point));
-            self.into_box(&mut point, k, plan);
+            self.move_into_box(&mut point, k, plan);
             if self.loses(&point, self.label(k)) {
                 broken[k] = Some(point);
             }
@@ -352,10 +367,11 @@ impl<'a> Cascade<'a> {
     }
 
     /// Moves `point` to the nearest `f32` in the exact box of input `k`.
-    fn into_box(&self, point: &mut [f32], k: usize, plan: &Plan<'_>) {
+    fn move_into_box(&self, point: &mut [f32], k: usize, plan: &Plan<'_>) {
         for (at, (x, centre)) in point.iter_mut().zip(self.set.input(k)).enumerate() {
             let r = plan.radius[at];
-            let [least, most] = plan.range.map_or([f32::NEG_INFINITY, f32::INFINITY], |[l, u]| [l[at], u[at]]);
+            let [least, most] =
+                plan.range.map_or([f32::NEG_INFINITY, f32::INFINITY], |[l, u]| [l[at], u[at]]);
             *x = x.clamp(least, most);
             // Differences of `f32` are compared in `f64` with room for their rounding.
             while (f64::from(*x) - f64::from(*centre)).abs() > r * (1.0 - 1e-15) && *x != *centre {
@@ -369,7 +385,12 @@ impl<'a> Cascade<'a> {
     }
 
     /// The bound that certifies each input, if one does; attacked inputs too.
-    fn bound(&self, right: &[bool], plan: &Plan<'_>, progress: &Progress<'_>) -> Result<Vec<Option<Bound>>, EvaluateError> {
+    fn bound(
+        &self,
+        right: &[bool],
+        plan: &Plan<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<Vec<Option<Bound>>, EvaluateError> {
         let tables = self.subject.program.tables();
         let mut places = Vec::new();
         let planned = tables.plan(&mut places).map_err(EvaluateError::Bounds)?;
@@ -388,7 +409,12 @@ impl<'a> Cascade<'a> {
     }
 
     /// Decides what is open.
-    fn complete(&self, fates: &mut [Fate], plan: &Plan<'_>, progress: &Progress<'_>) -> Result<(), EvaluateError> {
+    fn complete(
+        &self,
+        fates: &mut [Fate],
+        plan: &Plan<'_>,
+        progress: &Progress<'_>,
+    ) -> Result<(), EvaluateError> {
         let open: Vec<usize> = (0..fates.len()).filter(|k| matches!(fates[*k], Fate::Open)).collect();
         // One input a thread, the verifier on one thread each.
         let (done, all) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
@@ -397,7 +423,8 @@ impl<'a> Cascade<'a> {
             progress("verifier", done.fetch_add(1, Ordering::Relaxed), open.len());
             let reach = (plan.radius, plan.range);
             let at = (self.set.input(*k), self.label(*k));
-            let answer = complete::decide(&self.subject.network, at, reach, (plan.verify_timeout, 1), plan.stop)?;
+            let answer =
+                complete::decide(&self.subject.network, at, reach, (plan.verify_timeout, 1), plan.stop)?;
             all.lock().expect("nobody panics").push((*k, answer));
             Ok(())
         };

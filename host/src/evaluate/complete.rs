@@ -4,7 +4,9 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use certus_engine::model::Model;
-use certus_engine::property::{Case, Composition, Disjunct, Evaluate, InputBox, Lowered, Part, Property, PropertyError, Row};
+use certus_engine::property::{
+    Case, Composition, Disjunct, Evaluate, InputBox, Lowered, Part, Property, PropertyError, Row,
+};
 use certus_engine::search::Silent;
 use certus_engine::verify::{Instance, Settings, Verdict};
 
@@ -47,7 +49,12 @@ pub fn decide(
 }
 
 /// The question whether another class reaches `class` in the box.
-fn property(x: &[f32], class: usize, (radius, range): (&[f64], Option<&[Vec<f32>; 2]>), outputs: usize) -> Property {
+fn property(
+    x: &[f32],
+    class: usize,
+    (radius, range): (&[f64], Option<&[Vec<f32>; 2]>),
+    outputs: usize,
+) -> Property {
     let (lower, upper) = super::outward(x, radius, range);
     // Every `f32` inside the outward box but its ends lies in the exact one; ends do where they are the range's.
     let inner = |end: f32, centre: f32, limit: Option<f32>| {

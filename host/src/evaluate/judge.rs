@@ -84,7 +84,8 @@ pub fn judge(
         for factor in settings.curve.iter().filter(|_| settings.curve_count > 0) {
             let there = radius(factor * epsilon);
             let count = settings.curve_count;
-            let plan = Plan { radius: &there, count, attack: count.min(plan.attack), verify: 0, ..plan.clone() };
+            let plan =
+                Plan { radius: &there, count, attack: count.min(plan.attack), verify: 0, ..plan.clone() };
             found.curve.push((factor * epsilon, cascade.run(&plan, progress)?));
         }
         found.curve.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -155,9 +156,7 @@ impl Judgement {
                 "certified_crown_ibp": judged.certified(of, Bound::CrownIbp),
             })
         };
-        let predicted = |p: &Predicted| {
-            json!({"name": p.name, "mean_error": p.error, "mean_interval": p.width, "mean_worst_error": p.worst})
-        };
+        let predicted = |p: &Predicted| json!({"name": p.name, "mean_error": p.error, "mean_interval": p.width, "mean_worst_error": p.worst});
         json!({
             "epsilon": self.epsilon,
             "inputs": self.count,

@@ -196,7 +196,9 @@ fn elided_margins_are_those_of_the_formula_and_never_above() {
             let class = winner(&network.eval_f32(set.input(k)));
             let found = bounder.interval_margins(&lower, &upper, class).expect("finite");
             let right = direct(&network, &lower, &upper, class);
-            for (found, right) in found.iter().zip(&right).enumerate().filter(|(k, _)| *k != class).map(|p| p.1) {
+            for (found, right) in
+                found.iter().zip(&right).enumerate().filter(|(k, _)| *k != class).map(|p| p.1)
+            {
                 assert!(*found < *right && right - found < 1e-4 * (1.0 + right.abs()), "{found} for {right}");
                 seen += 1;
             }

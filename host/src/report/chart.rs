@@ -18,6 +18,8 @@ pub enum Shape {
     Line,
     /// A line of dashes.
     Dashed,
+    /// A dot at each point.
+    Dots,
     /// The area between the points and this many values below, one per point.
     Above(Vec<f64>),
 }
@@ -107,6 +109,7 @@ impl Chart {
         el("div").class("legend").with_all(series.map(|s| {
             let mark = match s.shape {
                 Shape::Line => "key line",
+                Shape::Dots => "key dot",
                 Shape::Dashed => "key dashed",
                 Shape::Above(_) => "key area",
             };
@@ -181,6 +184,13 @@ fn draw_series(series: &Series, x: &Scale, y: &Scale) -> Vec<Element> {
                 );
             }
         }
+    }
+    if series.shape == Shape::Dots {
+        let dots = through.iter().filter(|(x, y)| x.is_finite() && y.is_finite());
+        out.extend(dots.map(|(x, y)| {
+            el("circle").class(format!("dot {}", series.class)).num("cx", *x).num("cy", *y).num("r", 3.5)
+        }));
+        return out;
     }
     let class = if series.shape == Shape::Dashed { "line dashed" } else { "line" };
     out.push(el("path").class(format!("{class} {}", series.class)).at("d", path_through(&through)));

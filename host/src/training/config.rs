@@ -356,14 +356,12 @@ pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Config, Co
         evaluate: place.read("evaluate", evaluate)?,
         path: path.to_owned(),
     };
-    let range = |table, source: SettingError| ConfigError::Range { place: place.at(source.key), table, source };
+    let range =
+        |table, source: SettingError| ConfigError::Range { place: place.at(source.key), table, source };
     config.data.check().map_err(|e| range("data", e))?;
     config.train.check().map_err(|e| range("train", e))?;
     config.evaluate.check().map_err(|e| range("evaluate", e))?;
-    config
-        .network
-        .layers(1)
-        .map_err(|source| ConfigError::Layer { place: place.at("layers"), source })?;
+    config.network.layers(1).map_err(|source| ConfigError::Layer { place: place.at("layers"), source })?;
     Ok(config)
 }
 

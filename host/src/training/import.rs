@@ -46,7 +46,13 @@ pub fn model(program: &Program, shape: &[usize]) -> Result<(Model, Option<Normal
 }
 
 /// Appends an affine step that reads `before`; `false` if it is none of the layers.
-fn push(model: &mut Model, normalise: &mut Option<Normalise>, affine: &Affine, before: Slot, outputs: usize) -> bool {
+fn push(
+    model: &mut Model,
+    normalise: &mut Option<Normalise>,
+    affine: &Affine,
+    before: Slot,
+    outputs: usize,
+) -> bool {
     let [term] = &affine.terms[..] else { return false };
     if term.input != before {
         return false;

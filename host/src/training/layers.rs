@@ -4,7 +4,9 @@ use certus_learn::model::Layer;
 
 /// A layer that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("layer `{text}`: {problem}; there are `dense OUTPUTS`, `conv CHANNELS KERNEL STRIDE PAD`, `batch-norm`, `relu`")]
+#[error(
+    "layer `{text}`: {problem}; there are `dense OUTPUTS`, `conv CHANNELS KERNEL STRIDE PAD`, `batch-norm`, `relu`"
+)]
 pub struct LayerError {
     /// What was written.
     pub text: String,
@@ -60,7 +62,9 @@ mod tests {
         for text in ["dense 100", "conv 16 4 2 1", "batch-norm", "relu"] {
             assert_eq!(show(&parse(text).unwrap()), text);
         }
-        for text in ["", "dense", "dense x", "dense -1", "dense 99999999999", "conv 1 2 3", "relu 1", "pool 2"] {
+        for text in
+            ["", "dense", "dense x", "dense -1", "dense 99999999999", "conv 1 2 3", "relu 1", "pool 2"]
+        {
             let error = parse(text).unwrap_err().to_string();
             assert!(error.contains("conv CHANNELS"), "{error}");
         }

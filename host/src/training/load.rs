@@ -125,11 +125,13 @@ pub fn read(config: &Config, part: Part, classes: Option<&[String]>) -> Result<S
         Part::Train => ("train", &data.train, "train_labels", &data.train_labels),
         Part::Test => ("test", &data.test, "test_labels", &data.test_labels),
     };
-    let why = if part == Part::Train { "there is nothing to learn from" } else { "there is nothing to judge by" };
+    let why =
+        if part == Part::Train { "there is nothing to learn from" } else { "there is nothing to judge by" };
     let unset = |key, why| LoadError::Unset { path: config.path.display().to_string(), key, why };
     let files = located(config, key, files.as_ref().ok_or(unset(key, why))?)?;
     let with_labels = |read: fn(&Path) -> Result<Array, DataError>| -> Result<_, LoadError> {
-        let labels = labels.as_ref().ok_or(unset(labels_key, "the format has labels in a file of their own"))?;
+        let labels =
+            labels.as_ref().ok_or(unset(labels_key, "the format has labels in a file of their own"))?;
         let labels = located(config, labels_key, labels)?;
         Ok((joined(&files, read)?, joined(&labels, read)?, labels))
     };
@@ -181,7 +183,10 @@ fn located(config: &Config, key: &'static str, files: &Files) -> Result<Vec<Path
     };
     let found: Vec<PathBuf> = files.all().iter().map(one).collect::<Result<_, _>>()?;
     match found.is_empty() {
-        true => Err(LoadError::Fit { path: config.path.display().to_string(), problem: format!("[data] `{key}` names no file") }),
+        true => Err(LoadError::Fit {
+            path: config.path.display().to_string(),
+            problem: format!("[data] `{key}` names no file"),
+        }),
         false => Ok(found),
     }
 }
@@ -224,7 +229,10 @@ fn concatenated(files: &[PathBuf], arrays: Vec<Array>) -> Result<Array, LoadErro
 }
 
 /// Inputs with labels, or with numbers if the labels are no whole numbers or have a second axis.
-fn labelled(data: &DataSettings, (inputs, labels, files): (Array, Array, Vec<PathBuf>)) -> Result<Set, LoadError> {
+fn labelled(
+    data: &DataSettings,
+    (inputs, labels, files): (Array, Array, Vec<PathBuf>),
+) -> Result<Set, LoadError> {
     let path = files[0].display().to_string();
     let fit = |problem: String| LoadError::Fit { path: path.clone(), problem };
     let (count, found) = (inputs.shape[0], labels.shape.first().copied().unwrap_or(0));
@@ -275,7 +283,8 @@ fn from_tables(data: &DataSettings, files: &[PathBuf]) -> Result<Set, LoadError>
             None => all = Some(found),
             Some(before) if before.names == found.names => before.lines.extend(found.lines),
             Some(before) => {
-                let problem = format!("columns {}, those before {}", found.names.join(", "), before.names.join(", "));
+                let problem =
+                    format!("columns {}, those before {}", found.names.join(", "), before.names.join(", "));
                 return Err(LoadError::Fit { path: file.display().to_string(), problem });
             }
         }
@@ -283,13 +292,8 @@ fn from_tables(data: &DataSettings, files: &[PathBuf]) -> Result<Set, LoadError>
     let (table, path) = (all.expect("at least one file"), &files[0]);
     let fit = |problem: String| LoadError::Fit { path: path.display().to_string(), problem };
     let column = |name: &String| table.column(path, name);
-    let special: Vec<usize> = data
-        .label
-        .iter()
-        .chain(&data.targets)
-        .chain(&data.ignore)
-        .map(column)
-        .collect::<Result<_, _>>()?;
+    let special: Vec<usize> =
+        data.label.iter().chain(&data.targets).chain(&data.ignore).map(column).collect::<Result<_, _>>()?;
     let features: Vec<usize> = match data.features.is_empty() {
         true => (0..table.names.len()).filter(|k| !special.contains(k)).collect(),
         false => data.features.iter().map(column).collect::<Result<_, _>>()?,
@@ -308,7 +312,11 @@ fn from_tables(data: &DataSettings, files: &[PathBuf]) -> Result<Set, LoadError>
             let columns: Vec<usize> = data.targets.iter().map(column).collect::<Result<_, _>>()?;
             Targets::Values { values: table.numbers(path, &columns)?.values, names: data.targets.clone() }
         }
-        _ => return Err(fit("set either [data] `label`, a column of classes, or `targets`, columns of numbers".into())),
+        _ => {
+            return Err(fit(
+                "set either [data] `label`, a column of classes, or `targets`, columns of numbers".into(),
+            ));
+        }
     };
     Ok(Set { shape: vec![features.len()], inputs, targets })
 }
@@ -340,7 +348,12 @@ fn shape_and_scale(data: &DataSettings, set: &mut Set, path: &Path) -> Result<()
     if let Targets::Values { values, names } = &set.targets
         && let Some(bad) = values.iter().position(|x| !x.is_finite())
     {
-        return Err(fit(format!("target `{}` of input {} is {}", names[bad % names.len()], bad / names.len(), values[bad])));
+        return Err(fit(format!(
+            "target `{}` of input {} is {}",
+            names[bad % names.len()],
+            bad / names.len(),
+            values[bad]
+        )));
     }
     match &data.shape {
         Some(shape) if shape.iter().product::<usize>() == width => set.shape.clone_from(shape),

@@ -67,8 +67,17 @@ fn parse(line: &str) -> Option<Epoch> {
     let fields: Vec<&str> = line.split(',').collect();
     let (&[epoch, step], rest) = fields.split_first_chunk::<2>()?;
     let numbers: Vec<f64> = rest.iter().map(|f| f.parse().ok()).collect::<Option<_>>()?;
-    let [epsilon, rate, kappa, loss, batch_clean, batch_certified, held_out_clean, held_out_certified, seconds] =
-        numbers[..]
+    let [
+        epsilon,
+        rate,
+        kappa,
+        loss,
+        batch_clean,
+        batch_certified,
+        held_out_clean,
+        held_out_certified,
+        seconds,
+    ] = numbers[..]
     else {
         return None;
     };

@@ -12,5 +12,6 @@ pub mod network;
 pub mod onnx;
 pub mod page;
 pub mod run;
+pub mod sweep;
 #[cfg(test)]
 mod tests;

@@ -73,7 +73,12 @@ fn numbers(found: &Judgement) -> Section {
             vec![text(p.name.clone()), number(p.error), number(p.width), number(p.worst)]
         });
         blocks.push(table(
-            &[("Predicted", false), ("Mean error", true), ("Mean interval", true), ("Mean error at most", true)],
+            &[
+                ("Predicted", false),
+                ("Mean error", true),
+                ("Mean interval", true),
+                ("Mean error at most", true),
+            ],
             rows.collect(),
             "The interval holds every prediction on the box, over the reals and on the device.",
         ));
@@ -99,15 +104,36 @@ fn radii(found: &Judgement) -> Option<Section> {
     let series = |name: &str, class, shape, points| Series { name: name.into(), class, shape, points };
     let mut all = Vec::new();
     if judged.attacked == of {
-        all.push(series("unbroken by attacks, no more", "c-refuted", Shape::Dashed, points(&|j| j.unbroken(of))));
+        all.push(series(
+            "unbroken by attacks, no more",
+            "c-refuted",
+            Shape::Dashed,
+            points(&|j| j.unbroken(of)),
+        ));
     }
-    all.push(series("certified by CROWN-IBP", "c-certified", Shape::Line, points(&|j| j.certified(of, Bound::CrownIbp))));
-    all.push(series("certified by IBP", "c-certified-2", Shape::Line, points(&|j| j.certified(of, Bound::Ibp))));
+    all.push(series(
+        "certified by CROWN-IBP",
+        "c-certified",
+        Shape::Line,
+        points(&|j| j.certified(of, Bound::CrownIbp)),
+    ));
+    all.push(series(
+        "certified by IBP",
+        "c-certified-2",
+        Shape::Line,
+        points(&|j| j.certified(of, Bound::Ibp)),
+    ));
     let chart = Chart {
         title: "Share of inputs against the radius".into(),
         x_label: "radius on each element".into(),
         x_range: (0.0, *last),
-        panels: vec![Panel { label: "inputs".into(), height: 240.0, range: Some((0.0, 100.0)), unit: " %", series: all }],
+        panels: vec![Panel {
+            label: "inputs".into(),
+            height: 240.0,
+            range: Some((0.0, 100.0)),
+            unit: " %",
+            series: all,
+        }],
         lanes: Vec::new(),
     };
     let caption = format!("The first {of} test inputs at each radius; at 0 the share that is right.");
@@ -125,10 +151,21 @@ fn curves(epochs: &[Epoch], radius: f64) -> Section {
     let series = |name: &str, class, shape, points| Series { name: name.into(), class, shape, points };
     let held_out = vec![
         series("held-out inputs that are right", "c-ink", Shape::Line, points(&|e| 100.0 * e.held_out_clean)),
-        series("held-out inputs certified", "c-certified", Shape::Line, points(&|e| 100.0 * e.held_out_certified)),
-        series("training inputs bounded at the radius of the step", "c-muted", Shape::Dashed, points(&|e| 100.0 * e.batch_certified)),
+        series(
+            "held-out inputs certified",
+            "c-certified",
+            Shape::Line,
+            points(&|e| 100.0 * e.held_out_certified),
+        ),
+        series(
+            "training inputs bounded at the radius of the step",
+            "c-muted",
+            Shape::Dashed,
+            points(&|e| 100.0 * e.batch_certified),
+        ),
     ];
-    let panel = |label: &str, height, range, unit, series| Panel { label: label.into(), height, range, unit, series };
+    let panel =
+        |label: &str, height, range, unit, series| Panel { label: label.into(), height, range, unit, series };
     let chart = Chart {
         title: "Training".into(),
         x_label: "epoch".into(),

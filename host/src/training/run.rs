@@ -74,7 +74,9 @@ pub enum RunError {
         path: String,
     },
     /// The loss is no number any more.
-    #[error("step {step} (epoch {epoch:.2}): the loss is {loss}; take a smaller `rate`, a longer `ramp`, or `clip`")]
+    #[error(
+        "step {step} (epoch {epoch:.2}): the loss is {loss}; take a smaller `rate`, a longer `ramp`, or `clip`"
+    )]
     Diverged {
         /// The step.
         step: u64,
@@ -169,7 +171,12 @@ impl Run {
     ///
     /// # Errors
     /// [`RunError`].
-    pub fn new(config: &Config, prepared: Prepared, folder: Option<&Path>, resume: bool) -> Result<Self, RunError> {
+    pub fn new(
+        config: &Config,
+        prepared: Prepared,
+        folder: Option<&Path>,
+        resume: bool,
+    ) -> Result<Self, RunError> {
         let Prepared { mut train, mut held_out, normalise, task } = prepared;
         let path = || config.path.display().to_string();
         let digest = digest_of(&train);
@@ -209,7 +216,19 @@ impl Run {
         let folder = folder.map(Path::to_owned);
         let sums = Sums::default();
         Ok(Self {
-            trainer, measure, train, held_out, task, test_radius, normalise, notice, digest, folder, epochs, seconds, sums,
+            trainer,
+            measure,
+            train,
+            held_out,
+            task,
+            test_radius,
+            normalise,
+            notice,
+            digest,
+            folder,
+            epochs,
+            seconds,
+            sums,
         })
     }
 

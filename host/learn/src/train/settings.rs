@@ -27,9 +27,11 @@ pub struct Settings {
     pub ramp: f64,
     /// How it rises.
     pub ramp_shape: RampShape,
-    /// Share of the clean loss at the start of the ramp and from its end on.
+    /// Share of the clean loss at the start of the ramp and from its end on; one number stands for both.
+    #[serde(deserialize_with = "one_or_two")]
     pub kappa: [f64; 2],
     /// Share of the backward pass at the start of the ramp and from its end on, for `method = "crown-ibp"`; the rest is that of intervals.
+    #[serde(deserialize_with = "one_or_two")]
     pub beta: [f64; 2],
     /// Whether the backward pass bounds the cross entropy itself, one row for each input, rather than the margin to each class.
     pub fusion: bool,
@@ -224,6 +226,20 @@ impl Default for Settings {
             threads: 0,
         }
     }
+}
+
+/// Two numbers, or one for both.
+fn one_or_two<'d, D: serde::Deserializer<'d>>(from: D) -> Result<[f64; 2], D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a number, or two in a list")]
+    enum Either {
+        One(f64),
+        Two([f64; 2]),
+    }
+    Ok(match Either::deserialize(from)? {
+        Either::One(x) => [x; 2],
+        Either::Two(both) => both,
+    })
 }
 
 /// A setting out of its range.

@@ -22,6 +22,8 @@ fn nothing_set_is_the_defaults_and_what_is_shown_reads_back() {
     assert_eq!(found.preset.as_deref(), Some("pgd-mnist"));
     let right = Settings { epochs: 3.0, kappa: [1.0, 0.5], seed: 7, method: Method::Ibp, ..preset };
     assert_eq!(found.train, right);
+    assert_eq!(parse("[train]\nkappa = 0.25\nbeta = 1", &[]).unwrap().train.kappa, [0.25, 0.25]);
+    assert!(parse("[train]\nkappa = \"x\"", &[]).unwrap_err().contains("a number, or two in a list"));
     let again = parse(&found.show(), &[]).unwrap();
     assert_eq!((&again.data, &again.network, &again.train), (&found.data, &found.network, &found.train));
     assert_eq!(again.evaluate, found.evaluate);
@@ -101,6 +103,7 @@ fn the_guide_lists_every_key_with_its_default() {
         assert!(cells[3..5].iter().all(|c| !c.is_empty()), "range and meaning of {table}.{key}");
     }
     let mut all = keys(&config);
-    (all.sort(), listed.sort());
+    all.sort();
+    listed.sort();
     assert_eq!(all, listed, "every key stands in the guide once");
 }

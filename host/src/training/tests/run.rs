@@ -92,7 +92,8 @@ fn a_run_that_is_interrupted_twice_ends_bit_for_bit_as_one_that_is_not() {
     assert!(again.contains("--resume"), "{again}");
     // A log that is ahead of its checkpoint, as after a kill between both.
     let log = fs::read_to_string(runs.join(LOG)).unwrap();
-    fs::write(runs.join(LOG), format!("{log}{}\n", log.lines().last().unwrap().replacen("3,24", "9,72", 1))).unwrap();
+    fs::write(runs.join(LOG), format!("{log}{}\n", log.lines().last().unwrap().replacen("3,24", "9,72", 1)))
+        .unwrap();
     let mut last = start(&config, Some(&runs), true).unwrap();
     assert_eq!(last.epochs().len(), 3);
     assert_eq!(go(&mut last, u64::MAX).0, End::Done);
@@ -136,7 +137,15 @@ fn what_comes_out_is_what_was_measured() {
 fn a_loss_that_is_no_number_ends_the_run_with_the_step() {
     let folder = tempfile::tempdir().unwrap();
     table(folder.path());
-    let config = config(folder.path(), &["train.rate=1000", "train.clip=0", "train.optimizer=sgd", "network.layers=[\"dense 16\", \"dense 16\", \"dense 16\"]"]);
+    let config = config(
+        folder.path(),
+        &[
+            "train.rate=1000",
+            "train.clip=0",
+            "train.optimizer=sgd",
+            "network.layers=[\"dense 16\", \"dense 16\", \"dense 16\"]",
+        ],
+    );
     let mut run = start(&config, None, false).unwrap();
     let stop = AtomicBool::new(false);
     let error = run.go(&stop, &mut Until { last: u64::MAX, stop: &stop, epochs: vec![] }).unwrap_err();
@@ -154,7 +163,10 @@ fn data_that_do_not_fit_are_errors_that_name_the_place() {
     let cases: [(&[&str], &str); 11] = [
         (&["data.train=none.csv"], "train: no file `none.csv`"),
         (&["data.train=bad.csv", "data.ignore=[]"], "line 3, column `b`: `nan` is no finite number"),
-        (&["data.train=far.csv", "data.ignore=[]"], "element 1 of input 1 is 7 after division, outside [data] `range`"),
+        (
+            &["data.train=far.csv", "data.ignore=[]"],
+            "element 1 of input 1 is 7 after division, outside [data] `range`",
+        ),
         (&["data.label=sort"], "no column `sort`; there are: a, b, kind, when"),
         (&["data.targets=[\"a\"]"], "set either [data] `label`"),
         (&["data.held_out=300"], "`held_out` is 300, of 300 training inputs"),
@@ -170,7 +182,8 @@ fn data_that_do_not_fit_are_errors_that_name_the_place() {
     }
     let error = load::read(&config(at, &[]), Part::Test, None).unwrap_err();
     assert!(matches!(error, LoadError::Unset { key: "test", .. }), "{error}");
-    let error = start(&config(at, &["network.layers=[\"conv 2 3 1 1\"]"]), None, false).unwrap_err().to_string();
+    let error =
+        start(&config(at, &["network.layers=[\"conv 2 3 1 1\"]"]), None, false).unwrap_err().to_string();
     assert!(error.contains("run.toml: [network] layer 0: a convolution needs an image"), "{error}");
     let error = start(&config(at, &["train.shift=[1, 1]"]), None, false).unwrap_err().to_string();
     assert!(error.contains("run.toml: [train] `shift`"), "{error}");
@@ -184,7 +197,8 @@ fn test_labels_have_the_numbers_of_training() {
     fs::write(at.join("test.csv"), "a,b,kind,when\n0.1,0.2,low,1\n").unwrap();
     let config = config(at, &["data.test=test.csv"]);
     let names = ["high".to_owned(), "low".to_owned()];
-    let Targets::Classes { labels, .. } = load::read(&config, Part::Test, Some(&names)).unwrap().targets else {
+    let Targets::Classes { labels, .. } = load::read(&config, Part::Test, Some(&names)).unwrap().targets
+    else {
         panic!("classes")
     };
     assert_eq!(labels, [1]);
@@ -212,7 +226,12 @@ fn numbers_can_be_predicted() {
     let network = certus_engine::model::Model::from(program);
     let stop = AtomicBool::new(false);
     let found = crate::evaluate::judge::judge(
-        network, &held_out, &task, (&config.evaluate, 0.01), &stop, &|_, _, _| {},
+        network,
+        &held_out,
+        &task,
+        (&config.evaluate, 0.01),
+        &stop,
+        &|_, _, _| {},
     )
     .unwrap();
     let [y] = &found.predicted[..] else { panic!("one number") };
