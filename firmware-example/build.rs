@@ -53,13 +53,20 @@ fn main() {
 }
 
 /// Names the exported module of the artifact and the samples that the programs run on: those of this folder, or those of the folder in
-/// `CERTUS_ARTIFACT`: `surrogate.rs`, `surrogate.crts` and `trajectory.csv`, or `digits.rs`, `digits.crts` and `recordings.csv`.
+/// `CERTUS_ARTIFACT`: `surrogate.rs`, `surrogate.crts` and `trajectory.csv`, or `digits.rs`, `digits.crts` and `recordings.csv`, or those of a
+/// room, `occupancy` or `forecast` with `.rs`, `.crts` and `.csv`.
 fn embed(out: &Path) {
     let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-env-changed=CERTUS_ARTIFACT");
     let (module, states) = match env::var_os("CERTUS_ARTIFACT").map(|folder| here.join(folder)) {
         Some(folder) if folder.join("digits.rs").is_file() => {
             (folder.join("digits.rs"), folder.join("recordings.csv"))
+        }
+        Some(folder) if folder.join("occupancy.rs").is_file() => {
+            (folder.join("occupancy.rs"), folder.join("occupancy.csv"))
+        }
+        Some(folder) if folder.join("forecast.rs").is_file() => {
+            (folder.join("forecast.rs"), folder.join("forecast.csv"))
         }
         Some(folder) => (folder.join("surrogate.rs"), folder.join("trajectory.csv")),
         None => (here.join("artifact/surrogate.rs"), here.join("../assets/trajectory.csv")),

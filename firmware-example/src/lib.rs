@@ -2,11 +2,16 @@
 #![no_std]
 
 pub mod board;
+#[path = "../room/forecast.rs"]
+pub mod forecast;
 pub mod hex;
 #[path = "../motion/motion.rs"]
 pub mod motion;
 pub mod motion_replay;
+#[path = "../room/occupancy.rs"]
+pub mod occupancy;
 pub mod replay;
+pub mod room_replay;
 pub mod samples;
 // `surrogate`, the module that `certus export` wrote beside the artifact.
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));

@@ -7,13 +7,21 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+#[path = "../../firmware-example/room/forecast.rs"]
+#[expect(dead_code, reason = "the alias of the monitor is for devices")]
+mod forecast;
 #[path = "../../firmware-example/motion/motion.rs"]
 #[expect(dead_code, reason = "the monitor that owns its memory is for devices")]
 mod motion;
 #[path = "../../firmware-example/src/motion_replay.rs"]
 mod motion_replay;
+#[path = "../../firmware-example/room/occupancy.rs"]
+#[expect(dead_code, reason = "the alias of the monitor is for devices")]
+mod occupancy;
 #[path = "../../firmware-example/src/replay.rs"]
 mod replay;
+#[path = "../../firmware-example/src/room_replay.rs"]
+mod room_replay;
 #[path = "../../firmware-example/src/samples.rs"]
 mod samples;
 #[path = "../../firmware-example/artifact/surrogate.rs"]
@@ -116,6 +124,65 @@ fn compare_motion_with_host(target: &str, count: usize) {
     }
     assert_eq!(lines.next(), Some(format!("digest {digest:016x}").as_str()), "{target}");
     assert_eq!(lines.next(), None, "{target}: more lines than windows");
+}
+
+/// Runs both networks of the room on the host; the words of each sample.
+fn room_on_host(samples: usize) -> Vec<Vec<u32>> {
+    let mut all = Vec::new();
+    room_replay::run_occupancy(samples, |_, words| all.push(words.to_vec()))
+        .expect("the artifact is accepted");
+    room_replay::run_forecast(samples, |_, words| all.push(words.to_vec()))
+        .expect("the artifact is accepted");
+    assert_eq!(all.len(), 2 * samples);
+    all
+}
+
+fn compare_room_with_host(target: &str, samples: usize) {
+    let Some(output) = fw(&["room", "--target", target, "--samples", &samples.to_string()]) else { return };
+    let text = String::from_utf8(output.stdout).expect("hex is ASCII");
+    let mut lines = text.lines();
+    let mut digest = replay::DIGEST_START;
+    for (index, words) in room_on_host(samples).iter().enumerate() {
+        let line =
+            lines.next().unwrap_or_else(|| panic!("{target}: the firmware stopped before sample {index}"));
+        let device: Vec<u32> =
+            line.split(' ').map(|w| u32::from_str_radix(w, 16).expect("a hex word")).collect();
+        assert_eq!(device, *words, "{target}: sample {index}");
+        digest = replay::digest(digest, words);
+    }
+    assert_eq!(lines.next(), Some(format!("digest {digest:016x}").as_str()), "{target}");
+    assert_eq!(lines.next(), None, "{target}: more lines than samples");
+}
+
+#[test]
+fn classes_and_intervals_of_a_room_on_a_cortex_m4f_equal_the_host_on_every_sample() {
+    compare_room_with_host("thumbv7em-none-eabihf", replay::SAMPLES);
+}
+
+#[test]
+fn classes_and_intervals_of_a_room_in_soft_float_on_armv6m_equal_the_host() {
+    compare_room_with_host("thumbv6m-none-eabi", soft_float_samples());
+}
+
+#[test]
+fn classes_and_intervals_of_a_room_in_soft_float_on_riscv_equal_the_host() {
+    compare_room_with_host("riscv32imac-unknown-none-elf", soft_float_samples());
+}
+
+#[test]
+fn the_samples_of_a_room_meet_bounded_and_unbounded_outputs() {
+    let all = room_on_host(replay::SAMPLES);
+    let (classes, numbers) = all.split_at(replay::SAMPLES);
+    for (words, outputs) in [(classes, occupancy::OUTPUTS), (numbers, forecast::OUTPUTS)] {
+        let is_bounded =
+            |words: &&Vec<u32>| words[..2 * outputs].iter().all(|w| f32::from_bits(*w).is_finite());
+        let tag = |words: &Vec<u32>| words[2 * outputs + 2];
+        let bounded = words.iter().filter(is_bounded).count();
+        assert!(bounded > 5_000 && words.len() - bounded > 500, "{bounded} of {}", words.len());
+        for kind in 2..=5 {
+            assert!(words.iter().filter(|w| tag(w) == kind).count() >= 50, "decisions of kind {kind}");
+        }
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use certus_core::monitor::MonitorRef;
 use certus_core::{ArtifactView, Layer, Status};
-use certus_firmware::surrogate::{BYTES, LAYERS, MEMORY};
+use certus_firmware::surrogate::{BYTES, LAYERS, MEMORY, OUTPUTS};
 use certus_firmware::{TRAJECTORY, board, entry};
 use static_cell::ConstStaticCell;
 
@@ -32,10 +32,15 @@ fn main() -> ! {
         }
     };
     let mut certified = 0;
+    let (mut lower, mut upper) = ([0.0; OUTPUTS], [0.0; OUTPUTS]);
     for (number, sample) in TRAJECTORY.iter().enumerate() {
         let decision = monitor.step(sample);
         certified += usize::from(matches!(decision.status, Status::Certified { .. }));
         defmt::info!("sample {}: {}", number, decision);
+        // A single output is a number, not a class: its answer is an interval.
+        if OUTPUTS == 1 && monitor.output_bounds(&mut lower, &mut upper).is_ok() {
+            defmt::info!("    output {} in {} to {}", monitor.outputs(), lower, upper);
+        }
     }
     defmt::info!("{} of {} samples certified", certified, TRAJECTORY.len());
     board::exit(0)

@@ -25,6 +25,17 @@ pub struct Args {
     /// Print one JSON object per sample, then one with the counts; `null` is an infinite number.
     #[arg(long)]
     json: bool,
+    /// Add what each output can be on the ball: the answer of a network whose outputs are numbers.
+    #[arg(long)]
+    interval: bool,
+}
+
+/// What one step said, and what it bounded.
+struct Answer {
+    decision: Decision,
+    outputs: Vec<f32>,
+    /// Smallest and largest value of each output; infinite where nothing is proved.
+    ends: [Vec<f32>; 2],
 }
 
 /// How many samples ended how.
@@ -59,7 +70,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
             let layers: Vec<_> = view.layers().collect();
             let mut memory = vec![0.0; monitor::memory_len(&view)];
             let mut monitor = MonitorRef::new(view, &layers, &mut memory).map_err(failed)?;
-            judge(args, &samples, out, |sample| (monitor.step(sample), monitor.outputs().to_vec()))
+            let mut ends = [0; 2].map(|_| vec![0.0; monitor.view().outputs()]);
+            judge(args, &samples, out, |sample| {
+                let decision = monitor.step(sample);
+                let [lower, upper] = &mut ends;
+                if args.interval {
+                    // Without a bound both ends are infinite, which is what is shown.
+                    let _ = monitor.output_bounds(lower, upper);
+                }
+                Answer { decision, outputs: monitor.outputs().to_vec(), ends: ends.clone() }
+            })
         }
         View::Program(view) => {
             let samples = csv::read_rows(&args.input, view.inputs())?;
@@ -69,7 +89,16 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
             let mut places = vec![Place::default(); steps.len() + 1];
             let mut monitor =
                 ProgramMonitorRef::new(view, &steps, &terms, &mut places, &mut memory).map_err(failed)?;
-            judge(args, &samples, out, |sample| (monitor.step(sample), monitor.outputs().to_vec()))
+            let mut ends = [0; 2].map(|_| vec![0.0; monitor.view().outputs()]);
+            judge(args, &samples, out, |sample| {
+                let decision = monitor.step(sample);
+                let [lower, upper] = &mut ends;
+                if args.interval {
+                    // Without a bound both ends are infinite, which is what is shown.
+                    let _ = monitor.output_bounds(lower, upper);
+                }
+                Answer { decision, outputs: monitor.outputs().to_vec(), ends: ends.clone() }
+            })
         }
     }
 }
@@ -79,17 +108,26 @@ fn judge(
     args: &Args,
     samples: &[Vec<f32>],
     out: &mut dyn Write,
-    mut step: impl FnMut(&[f32]) -> (Decision, Vec<f32>),
+    mut step: impl FnMut(&[f32]) -> Answer,
 ) -> Result<ExitCode, Error> {
     let mut counts = Counts::default();
     let mut rows = Vec::new();
     for (index, sample) in samples.iter().enumerate() {
-        let (decision, outputs) = step(sample);
+        let Answer { decision, outputs, ends } = step(sample);
         counts.add(&decision.status);
         if args.json {
-            writeln!(out, "{}", to_json(index, &decision, &outputs))?;
+            let mut object = to_json(index, &decision, &outputs);
+            if args.interval {
+                (object["lower"], object["upper"]) = (json!(ends[0]), json!(ends[1]));
+            }
+            writeln!(out, "{object}")?;
         } else {
-            rows.push(to_row(index, &decision));
+            let mut row = to_row(index, &decision);
+            if args.interval {
+                let intervals = ends[0].iter().zip(&ends[1]).map(|(l, u)| format!("[{l}, {u}]"));
+                row.insert(3, intervals.collect::<Vec<_>>().join(" "));
+            }
+            rows.push(row);
         }
     }
     let Counts { region, bounds, not_certified, out_of_range, invalid } = counts;
@@ -100,7 +138,11 @@ fn judge(
         });
         writeln!(out, "{counts}")?;
     } else {
-        write_table(out, &["sample", "class", "margin", "status"], &rows)?;
+        let mut header = vec!["sample", "class", "margin", "status"];
+        if args.interval {
+            header.insert(3, "interval");
+        }
+        write_table(out, &header, &rows)?;
         writeln!(
             out,
             "\n{} samples: {} certified ({region} by region, {bounds} by bounds), {not_certified} not certified, \

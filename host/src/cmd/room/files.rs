@@ -5,13 +5,15 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use certus::core::ArtifactView;
+use certus::core::monitor::{memory_len, worst_case_interval_ops, worst_case_ops};
 use certus::engine::certify::rust_module::rust_module;
 use certus::engine::certify::{AlignedBytes, Artifact};
-use certus::output;
 use certus::room::RoomError;
 use certus::room::train::Trained;
 use certus::training::onnx::to_onnx;
+use certus::{output, progress};
 
+use super::super::firmware::{self, Firmware};
 use super::super::{Error, artifact_file};
 
 /// What a network says about where it comes from.
@@ -46,7 +48,15 @@ pub fn write(
         ArtifactView::new_checked(aligned.as_slice()).map_err(artifact_file::in_file(&path("crts")))?;
     let onnx = to_onnx(&trained.model, Some(&trained.normalise), Some(NOTICE)).to_bytes();
     let module = rust_module(&view, &format!("{name}.crts"));
-    writeln!(out)?;
+    let work = [worst_case_ops(&view).total(), worst_case_interval_ops(&view)].map(|w| w.multiply_adds);
+    writeln!(
+        out,
+        "\nartifact    {} B of flash, {} B of RAM; at most {} multiply-adds a step, {} more for its intervals\n",
+        aligned.as_slice().len(),
+        4 * memory_len(&view),
+        work[0],
+        work[1]
+    )?;
     for (extension, bytes, what) in [
         ("onnx", &onnx[..], "the network, over the sensors' units"),
         ("crts", aligned.as_slice(), "what the device carries"),
@@ -57,6 +67,32 @@ pub fn write(
         writeln!(out, "wrote {:<32} {what}", path(extension).display().to_string())?;
     }
     Ok(())
+}
+
+/// Runs the artifact in `folder` on a device: a Cortex-M4F in QEMU, over the samples that [`write`] wrote. Whether the device
+/// certifies as many of them as `here`, if it ran.
+pub fn run_firmware(folder: &Path, here: (usize, usize), out: &mut dyn Write) -> Result<Option<bool>, Error> {
+    out.flush()?;
+    let spinner = progress::spinner("building the firmware and running it in QEMU");
+    let outcome = firmware::run(folder);
+    drop(spinner);
+    writeln!(out)?;
+    Ok(match outcome {
+        Firmware::Ran { certified, all } => {
+            let same = (certified, all) == here;
+            let words = if same { "as here" } else { "NOT as here" };
+            writeln!(out, "firmware    Cortex-M4F in QEMU: {certified} of {all} samples certified, {words}")?;
+            Some(same)
+        }
+        Firmware::Missing(command) => {
+            writeln!(out, "firmware    not run; to run it: {command}")?;
+            None
+        }
+        Firmware::Failed(line) => {
+            writeln!(out, "firmware    failed: {line}")?;
+            Some(false)
+        }
+    })
 }
 
 /// Rows of numbers under a header.

@@ -44,19 +44,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
         let minutes = (TIMES - 1 - k) * STRIDE;
         SENSORS.map(|s| format!("{}_{minutes}_min_ago", s.name))
     });
-    let header = names.collect::<Vec<_>>().join(",");
-    let samples = files::csv(
-        &header,
-        parts
-            .iter()
-            .rev()
-            .take(1)
-            .flat_map(|(_, w)| w.set.inputs.chunks_exact(forecast::INPUTS))
-            .take(STREAM),
-    );
+    let last = parts.iter().rev().take(1);
+    let stream: Vec<&[f32]> =
+        last.flat_map(|(_, w)| w.set.inputs.chunks_exact(forecast::INPUTS)).take(STREAM).collect();
+    let samples = files::csv(&names.collect::<Vec<_>>().join(","), stream.iter().copied());
     files::write((&folder, "forecast"), &trained, &artifact, &samples, out)?;
+    let same = args.run_firmware(&folder, &artifact, &stream, out)?;
     writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
-    Ok(if unsound > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if unsound > 0 || !same { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn print_accuracy(

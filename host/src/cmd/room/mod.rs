@@ -4,13 +4,18 @@ mod files;
 pub mod forecast;
 pub mod occupancy;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
+use certus::engine::certify::Artifact;
 use certus::progress;
 use certus::room::RoomError;
 use certus::room::data::Room;
+use certus::room::judge::judge;
 use certus::room::train::{Recipe, Trained, train};
 use certus_learn::data::Set;
+
+use super::Error;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -42,6 +47,22 @@ impl Args {
 
     fn out(&self, default: &str) -> PathBuf {
         self.out.clone().unwrap_or_else(|| PathBuf::from(default))
+    }
+
+    /// Runs the artifact on a device over `samples`, unless that is to be left out; false if it certifies others than this monitor, or fails.
+    fn run_firmware(
+        &self,
+        folder: &Path,
+        artifact: &Artifact,
+        samples: &[&[f32]],
+        out: &mut dyn Write,
+    ) -> Result<bool, Error> {
+        if self.no_firmware {
+            return Ok(true);
+        }
+        let judged = judge(artifact, samples.iter().copied())?;
+        let certified = judged.iter().filter(|j| j.is_certified()).count();
+        Ok(files::run_firmware(folder, (certified, judged.len()), out)?.unwrap_or(true))
     }
 
     fn recipe(&self, of: fn(u64) -> Recipe) -> Recipe {

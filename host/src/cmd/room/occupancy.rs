@@ -33,11 +33,13 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     writeln!(out, "\ntrained twice on {} samples in {:.1} s", set.len(), start.elapsed().as_secs_f64())?;
     print_levels(&room, (&trained, &artifact), args.seed, out)?;
     let unsound = print_comparison(&room, (&trained, &artifact), &plain, args.seed, out)?;
-    let stream = room.tests.iter().rev().take(1).flat_map(|r| &r.samples).take(STREAM).map(|s| &s[..]);
-    let samples = files::csv(&SENSORS.map(|s| s.name).join(","), stream);
+    let stream: Vec<&[f32]> =
+        room.tests.iter().rev().take(1).flat_map(|r| &r.samples).take(STREAM).map(|s| &s[..]).collect();
+    let samples = files::csv(&SENSORS.map(|s| s.name).join(","), stream.iter().copied());
     files::write((&folder, "occupancy"), &trained, &artifact, &samples, out)?;
+    let same = args.run_firmware(&folder, &artifact, &stream, out)?;
     writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
-    Ok(if unsound > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if unsound > 0 || !same { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 fn print_sensors(room: &Room, out: &mut dyn Write) -> Result<(), Error> {
