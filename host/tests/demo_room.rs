@@ -35,7 +35,7 @@ fn run(name: &str, arguments: &[&str]) -> String {
     let (artifact, network, samples) = (file("crts"), file("onnx"), file("csv"));
     let check = certus(&["export", "--check", &artifact, "--net", &network, "--samples", &samples]);
     assert!(check.status.success(), "{}", String::from_utf8_lossy(&check.stderr));
-    let monitor = certus(&["monitor", &artifact, "--input", &samples]);
+    let monitor = certus(&["monitor", &artifact, "--input", &samples, "--interval"]);
     assert!(String::from_utf8_lossy(&monitor.stdout).contains("1000 samples: "));
     text
 }
@@ -107,4 +107,27 @@ fn a_damaged_recording_is_named_with_its_line() {
         message.contains("train.csv") && message.contains("line 2") && message.contains("none"),
         "{message}"
     );
+}
+
+#[test]
+fn recordings_too_short_to_learn_from_are_named() {
+    let folder = folder("short");
+    fs::create_dir_all(&folder).expect("made");
+    let head = "id,date,Temperature,Humidity,Light,CO2,HumidityRatio,Occupancy\n";
+    let line = "1,2015-02-04 17:51:00,23,27,426,721,0.004,1\n";
+    let (data, out) = (folder.display().to_string(), folder.join("out").display().to_string());
+    let run = |name: &str| {
+        certus(&["demo", name, "--no-firmware", "--data", &data, "--out", &out, "--epochs", "1"])
+    };
+    for file in ["train", "test1", "test2"] {
+        fs::write(folder.join(format!("{file}.csv")), format!("{head}{line}")).expect("written");
+    }
+    // One sample is no window.
+    let output = run("forecast");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && message.contains("`train`"), "{message}");
+    fs::write(folder.join("test2.csv"), head).expect("written");
+    let output = run("occupancy");
+    let message = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && message.contains("`test 2`"), "{message}");
 }

@@ -31,6 +31,11 @@ pub enum RoomError {
         "no recordings (train.csv.gz, test1.csv.gz, test2.csv.gz) in {0}; name their folder with --data, or run inside a checkout of certus"
     )]
     Missing(String),
+    /// A recording that gives no inputs.
+    #[error(
+        "the recording `{0}` has nothing to learn from or to measure: it is empty, or has no stretch without gaps that is long enough"
+    )]
+    Empty(String),
     /// Settings of training.
     #[error(transparent)]
     Setting(#[from] SettingError),

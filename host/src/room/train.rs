@@ -41,13 +41,16 @@ pub struct Trained {
 /// Trains on `set`, whose inputs are off by `epsilon` `[inputs]` at level 1; `done` hears steps and their total.
 ///
 /// # Errors
-/// [`RoomError`] if the recipe is wrong or training left the range of numbers.
+/// [`RoomError`] if the set is empty, the recipe is wrong or training left the range of numbers.
 pub fn train(
     set: &Set,
     epsilon: &[f32],
     recipe: &Recipe,
     done: &mut dyn FnMut(usize, usize),
 ) -> Result<Trained, RoomError> {
+    if set.is_empty() {
+        return Err(RoomError::Empty("train".to_owned()));
+    }
     let normalise = Normalise::of(set);
     let mut normal = set.clone();
     if let (Some(carry), Targets::Values { values, .. }) = (recipe.carry, &mut normal.targets) {

@@ -42,7 +42,10 @@ pub struct Args {
 impl Args {
     fn room(&self) -> Result<Room, RoomError> {
         let room = Room::read(&files::data_folder(self.data.as_deref())?)?;
-        Ok(if self.held_out { room.held_out() } else { room })
+        let room = if self.held_out { room.held_out() } else { room };
+        let empty = [&room.train].into_iter().chain(&room.tests).find(|r| r.samples.is_empty());
+        empty.map_or(Ok(()), |r| Err(RoomError::Empty(r.name.clone())))?;
+        Ok(room)
     }
 
     fn out(&self, default: &str) -> PathBuf {
