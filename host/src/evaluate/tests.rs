@@ -315,3 +315,37 @@ fn boxes_hold_what_they_are_to_hold() {
     assert_eq!(outward(&[0.05], &[0.1], Some(&range)).0, [0.0]);
     assert_eq!(outward(&[0.5], &[0.0], Some(&range)), (vec![0.5], vec![0.5]));
 }
+
+#[test]
+fn margins_at_a_point_are_no_larger_than_the_devices() {
+    use certus_engine::program::{Builder, Constants, Function, Map, Slot};
+    let mut random = Random(11);
+    let (n, outputs) = (40, 3);
+    let mut near = 0;
+    for _ in 0..200 {
+        // Sums that cancel: what is left is of the size of the device's roundings.
+        let mut weights: Vec<f32> = (0..n * outputs).map(|_| random.normal() as f32 * 1e4).collect();
+        let x: Vec<f32> = (0..n).map(|_| random.unit() as f32).collect();
+        for row in weights.chunks_mut(n) {
+            let sum: f64 = row.iter().zip(&x).skip(1).map(|(w, x)| f64::from(*w) * f64::from(*x)).sum();
+            row[0] = (-sum / f64::from(x[0])) as f32;
+        }
+        let mut builder = Builder::new(n);
+        let relu = builder.elementwise("relu", Slot::INPUT, Function::Relu).unwrap();
+        let map = Map::Dense { count: 1, rows: outputs, cols: n, weights: weights.into() };
+        let dense = builder.affine("dense", relu, map, Some(Constants::exact(vec![0.25; outputs]))).unwrap();
+        let program = builder.finish(dense).unwrap();
+        let (tables, mut places) = (program.tables(), Vec::new());
+        let planned = tables.plan(&mut places).unwrap();
+        let margins = Bounder::new(&program, &planned).interval_margins(&x, &x, 0).unwrap();
+        let y = program.eval_device(&x).unwrap();
+        let wide: Vec<f64> = x.iter().map(|x| f64::from(*x)).collect();
+        let exact = program.eval(&wide);
+        for k in 1..outputs {
+            let (device, real) = (f64::from(y[0]) - f64::from(y[k]), exact[0] - exact[k]);
+            assert!(margins[k] <= device.min(real), "{} above {device} or {real}", margins[k]);
+            near += usize::from(device < real);
+        }
+    }
+    assert!(near > 50, "the device rounds to either side");
+}
