@@ -93,6 +93,25 @@ fn folders_without_recordings_are_named_in_one_line() {
 }
 
 #[test]
+fn recordings_are_found_below_the_variable_and_beside_a_variable_for_other_data() {
+    let assets = Path::new(env!("CARGO_MANIFEST_DIR")).join("../assets");
+    let nothing = folder("other_data");
+    fs::create_dir_all(&nothing).expect("made");
+    let run = |variable: &Path, current: &Path| {
+        let out = folder("variable").display().to_string();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_certus"));
+        command.args(["demo", "occupancy", "--no-firmware", "--epochs", "1", "--held-out", "--out", &out]);
+        command.env("CERTUS_DATA", variable).current_dir(current);
+        command.output().expect("the program runs").status.code()
+    };
+    let outside = std::env::temp_dir();
+    assert_eq!(run(&assets, &outside), Some(0));
+    assert_eq!(run(&assets.join("occupancy"), &outside), Some(0));
+    assert_eq!(run(&nothing, &assets), Some(0));
+    assert_eq!(run(&nothing, &outside), Some(2));
+}
+
+#[test]
 fn a_damaged_recording_is_named_with_its_line() {
     let folder = folder("damaged");
     fs::create_dir_all(&folder).expect("made");

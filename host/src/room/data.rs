@@ -66,12 +66,9 @@ impl Room {
     /// # Errors
     /// [`RoomError::Missing`] or [`RoomError::Data`].
     pub fn read(folder: &Path) -> Result<Self, RoomError> {
-        let inside = folder.join("occupancy");
-        let folder = if inside.join("train.csv.gz").is_file() { inside.as_path() } else { folder };
-        let file = |name: &str| -> Result<PathBuf, RoomError> {
-            let names = [folder.join(format!("{name}.csv.gz")), folder.join(format!("{name}.csv"))];
-            let found = names.into_iter().find(|path| path.is_file());
-            found.ok_or_else(|| RoomError::Missing(folder.display().to_string()))
+        let folder = holder(folder).ok_or_else(|| RoomError::Missing(folder.display().to_string()))?;
+        let file = |name: &str| {
+            recording_in(&folder, name).ok_or_else(|| RoomError::Missing(folder.display().to_string()))
         };
         let read = |name: &str, file_name: &str| -> Result<Recording, RoomError> {
             Ok(Recording::read(name, &file(file_name)?)?)
@@ -80,6 +77,11 @@ impl Room {
             train: read("train", "train")?,
             tests: vec![read("test 1", "test1")?, read("test 2", "test2")?],
         })
+    }
+
+    /// Whether [`Room::read`] would find a training file in `folder`.
+    pub fn is_in(folder: &Path) -> bool {
+        holder(folder).is_some()
     }
 
     /// The training file alone: its last day is measured, what lies before is learned from.
@@ -92,6 +94,20 @@ impl Room {
             tests: vec![all.part("train, last day", at..all.samples.len())],
         }
     }
+}
+
+/// `folder`, or `occupancy` inside it: the one that holds a training file.
+fn holder(folder: &Path) -> Option<PathBuf> {
+    let folders = [folder.join("occupancy"), folder.to_owned()];
+    folders.into_iter().find(|folder| recording_in(folder, "train").is_some())
+}
+
+/// The file of the recording `name` in `folder`.
+fn recording_in(folder: &Path, name: &str) -> Option<PathBuf> {
+    ["csv.gz", "csv"]
+        .map(|ending| folder.join(format!("{name}.{ending}")))
+        .into_iter()
+        .find(|path| path.is_file())
 }
 
 impl Recording {

@@ -9,7 +9,9 @@ use certus::core::monitor::{memory_len, worst_case_interval_ops, worst_case_ops}
 use certus::engine::certify::rust_module::rust_module;
 use certus::engine::certify::{AlignedBytes, Artifact};
 use certus::room::RoomError;
+use certus::room::data::Room;
 use certus::room::train::Trained;
+use certus::training::load::DATA_VARIABLE;
 use certus::training::onnx::to_onnx;
 use certus::{output, progress};
 
@@ -20,13 +22,13 @@ use super::super::{Error, artifact_file};
 pub const NOTICE: &str =
     "trained on the UCI occupancy detection data, L. Candanedo and V. Feldheim 2016, CC BY 4.0";
 
-/// The folder of the recordings: that of the option, of `CERTUS_DATA`, or of the checkout around the current directory.
+/// The folder of the recordings: that of the option, of `CERTUS_DATA` if they are there, or of the checkout around the current directory.
 pub fn data_folder(option: Option<&Path>) -> Result<PathBuf, RoomError> {
     if let Some(folder) = option {
         return Ok(folder.to_owned());
     }
-    if let Some(folder) = env::var_os("CERTUS_DATA") {
-        return Ok(PathBuf::from(folder));
+    if let Some(folder) = env::var_os(DATA_VARIABLE).map(PathBuf::from).filter(|folder| Room::is_in(folder)) {
+        return Ok(folder);
     }
     let here = env::current_dir().unwrap_or_default();
     let inside = here.ancestors().map(|folder| folder.join("assets/occupancy")).find(|f| f.is_dir());

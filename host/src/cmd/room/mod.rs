@@ -19,7 +19,7 @@ use super::Error;
 
 #[derive(clap::Args)]
 pub struct Args {
-    /// Folder with the recordings (train, test1, test2; .csv or .csv.gz). Default: CERTUS_DATA, then assets/occupancy of the checkout.
+    /// Folder with the recordings (train, test1, test2; .csv or .csv.gz). Default: CERTUS_DATA or its folder occupancy, then assets/occupancy of the checkout.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
     /// Directory to write to; made if it is missing. Default: the name of the example.
