@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use certus::evaluate::judge::Judgement;
 use certus::interrupt::stop_flag;
+use certus::machine;
 use certus::output;
 use certus::training::config::{self, Config};
 use certus::training::load::{self, Part};
@@ -107,6 +108,10 @@ fn train(config: &Config, folder: &Path, resume: bool, out: &mut dyn Write) -> R
         writeln!(out, "\ninterrupted after {done} of {total} steps")?;
         return Ok(None);
     }
+    let mebibytes = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let peak =
+        machine::peak_bytes().map_or(String::new(), |b| format!(", {:.0} MiB in all at most", mebibytes(b)));
+    writeln!(out, "\nmemory    {:.1} MiB for the values of a step{peak}", mebibytes(run.bytes() as u64))?;
     Ok(Some(run))
 }
 

@@ -78,9 +78,35 @@ pub enum ModelError {
         /// Place of the layer.
         layer: usize,
     },
+    /// More weights, or more values for each input, than a run could hold.
+    #[error("layer {layer}: {what} of {shape:?} are more than {limit}; take a smaller layer")]
+    Large {
+        /// Place of the layer.
+        layer: usize,
+        /// Weights or values.
+        what: &'static str,
+        /// Their shape.
+        shape: Vec<usize>,
+        /// Most elements.
+        limit: usize,
+    },
     /// The last layer gives no logits.
     #[error("the last layer has to be dense: it gives one number for each class")]
     NoHead,
+}
+
+/// Most weights of a layer: 1 GiB.
+const MOST_WEIGHTS: usize = 1 << 28;
+/// Most values of a layer for one input.
+const MOST_VALUES: usize = 1 << 24;
+
+/// An error if `shape` has more than `limit` elements.
+fn fits(layer: usize, what: &'static str, shape: &[usize], limit: usize) -> Result<(), ModelError> {
+    let elements = shape.iter().try_fold(1usize, |n, len| n.checked_mul(*len));
+    match elements {
+        Some(n) if n <= limit => Ok(()),
+        _ => Err(ModelError::Large { layer, what, shape: shape.to_vec(), limit }),
+    }
 }
 
 /// A tensor that is trained.
@@ -186,6 +212,7 @@ impl Model {
                 if inputs == 0 || outputs == 0 {
                     return Err(ModelError::Zero { layer: at });
                 }
+                fits(at, "weights", &[outputs, inputs], MOST_WEIGHTS)?;
                 parameter("weight", &[outputs, inputs], 0.0);
                 parameter("bias", &[outputs], 0.0);
                 self.layers.push(Shaped::Dense { size: [inputs, outputs], first });
@@ -198,7 +225,11 @@ impl Model {
                 if channels == 0 || kernel == 0 || stride == 0 || channels_in * height * width == 0 {
                     return Err(ModelError::Zero { layer: at });
                 }
-                let out = |size: usize| (size + 2 * pad).checked_sub(kernel).map(|rest| rest / stride + 1);
+                let out = |size: usize| {
+                    size.saturating_add(pad.saturating_mul(2))
+                        .checked_sub(kernel)
+                        .map(|rest| rest / stride + 1)
+                };
                 let (Some(h), Some(w)) = (out(height), out(width)) else {
                     return Err(ModelError::Window { layer: at, kernel, pad, height, width });
                 };
@@ -211,6 +242,8 @@ impl Model {
                     pad: [pad; 2],
                     groups: 1,
                 };
+                fits(at, "weights", &geometry.weights(), MOST_WEIGHTS)?;
+                fits(at, "values", &[channels, h, w], MOST_VALUES)?;
                 parameter("weight", &geometry.weights(), 0.0);
                 parameter("bias", &[channels], 0.0);
                 self.layers.push(Shaped::Conv { geometry, first });

@@ -185,6 +185,9 @@ fn data_that_do_not_fit_are_errors_that_name_the_place() {
     let error =
         start(&config(at, &["network.layers=[\"conv 2 3 1 1\"]"]), None, false).unwrap_err().to_string();
     assert!(error.contains("run.toml: [network] layer 0: a convolution needs an image"), "{error}");
+    let large = "network.layers=[\"dense 1000000\", \"dense 1000000\"]";
+    let error = start(&config(at, &[large]), None, false).unwrap_err().to_string();
+    assert!(error.contains("layer 1: weights of [1000000, 1000000] are more than"), "{error}");
     let error = start(&config(at, &["train.shift=[1, 1]"]), None, false).unwrap_err().to_string();
     assert!(error.contains("run.toml: [train] `shift`"), "{error}");
 }
