@@ -338,7 +338,7 @@ pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Config, Co
         apply(&mut tables, change)
             .map_err(|problem| ConfigError::Override { text: change.clone(), problem })?;
     }
-    let place = Place { path, text };
+    let place = Place { path, text, overrides };
     let mut taken = |table: &'static str| place.take(&mut tables, table);
     let (data, network, mut train, evaluate) =
         (taken("data")?, taken("network")?, taken("train")?, taken("evaluate")?);
@@ -402,6 +402,7 @@ fn line_at(text: &str, offset: usize) -> usize {
 struct Place<'a> {
     path: &'a Path,
     text: &'a str,
+    overrides: &'a [String],
 }
 
 impl Place<'_> {
@@ -414,8 +415,15 @@ impl Place<'_> {
         self.text.lines().position(sets).map_or(1, |k| k + 1)
     }
 
-    /// File and line of `key`; the file alone if it is set elsewhere.
+    /// The override of `key`, or its file and line; the file alone if it is set nowhere.
     fn at(&self, key: &str) -> String {
+        let sets = |change: &&String| {
+            let name = change.split('=').next().unwrap_or_default();
+            name.split('.').nth(1).is_some_and(|k| k.trim() == key)
+        };
+        if let Some(change) = self.overrides.iter().rev().find(sets) {
+            return format!("--set {change}");
+        }
         let path = self.path.display();
         match self.line(key) {
             1 => path.to_string(),

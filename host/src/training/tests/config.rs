@@ -55,7 +55,8 @@ fn errors_name_file_line_table_and_key() {
         let error = parse("", &[change]).unwrap_err();
         assert!(error.starts_with(&format!("--set {change}: give table.key=value")), "{error}");
     }
-    assert!(parse("", &["train.batch=0"]).unwrap_err().contains("`batch` is 0"));
+    let error = parse("[train]\nbatch = 7", &["train.batch=0"]).unwrap_err();
+    assert!(error.starts_with("--set train.batch=0: [train] `batch` is 0"), "{error}");
 }
 
 /// Keys of a table, as it is written.
