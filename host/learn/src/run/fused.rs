@@ -52,69 +52,119 @@ pub(super) struct Fused {
 #[derive(Debug, Default)]
 pub(super) struct Registers {
     blocks: Vec<Vec<f32>>,
-    /// Numbers as blocks.
-    numbers: [Vec<f32>; 2],
+    held: Vec<Held>,
 }
 
-impl Fused {
-    /// Elements of scratch memory for one thread.
-    pub fn scratch(&self) -> usize {
-        (usize::from(self.registers) + 2) * BLOCK
+/// Where a register's block is at present.
+#[derive(Clone, Copy, Debug)]
+enum Held {
+    /// In the register's own memory.
+    Block,
+    /// All its elements are this number.
+    Number(f32),
+    /// In the result of this number: it is read there.
+    Result(usize),
+}
+
+/// A block to be read.
+#[derive(Clone, Copy)]
+enum Block<'a> {
+    Elements(&'a [f32]),
+    Number(f32),
+}
+
+/// What instructions read, for the block of `n` elements from `at` of the sources and `from` of the results.
+struct View<'a> {
+    blocks: &'a [Vec<f32>],
+    held: &'a [Held],
+    sources: &'a [&'a [f32]],
+    results: &'a [&'a mut [f32]],
+    at: usize,
+    from: usize,
+    n: usize,
+}
+
+impl View<'_> {
+    fn read(&self, x: Operand) -> Block<'_> {
+        match x {
+            Operand::Source(s) => Block::Elements(&self.sources[usize::from(s)][self.at..self.at + self.n]),
+            Operand::Number(c) => Block::Number(c),
+            Operand::Register(r) => match self.held[usize::from(r)] {
+                Held::Block => Block::Elements(&self.blocks[usize::from(r)][..self.n]),
+                Held::Number(c) => Block::Number(c),
+                Held::Result(k) => Block::Elements(&self.results[k][self.from..self.from + self.n]),
+            },
+        }
     }
 
-    /// Elements `start..` of all results, as many as each of `to` has.
-    pub fn run(&self, start: usize, sources: &[&[f32]], to: &mut [&mut [f32]], registers: &mut Registers) {
-        let Registers { blocks, numbers } = registers;
-        if blocks.len() < usize::from(self.registers) {
-            blocks.resize(usize::from(self.registers), vec![0.0; BLOCK]);
+    /// The number that all elements of the block are, where that is known without computing them.
+    fn number(&self, task: Task) -> Option<f32> {
+        match task {
+            Task::Fill(c) => Some(c),
+            Task::Expand(axis, source) => {
+                let last = self.at + self.n - 1;
+                let same = self.at / axis.inner == last / axis.inner;
+                same.then(|| self.sources[usize::from(source)][self.at / axis.inner % axis.len])
+            }
+            _ => None,
         }
-        numbers.iter_mut().for_each(|n| n.resize(BLOCK, 0.0));
-        let len = to.first().map_or(0, |t| t.len());
-        for from in (0..len).step_by(BLOCK) {
-            let n = BLOCK.min(len - from);
-            let at = start + from;
-            let mut stored = 0;
-            for (k, instruction) in self.instructions.iter().enumerate() {
-                let mut out = std::mem::take(&mut blocks[usize::from(instruction.to)]);
-                let block = &mut out[..n];
-                let [first, second] = &mut *numbers;
-                match instruction.task {
-                    Task::Fill(c) => block.fill(c),
-                    Task::Expand(axis, source) => expand(axis, sources[usize::from(source)], at, block),
-                    Task::Unary(f, x) => {
-                        let x = read(x, blocks, sources, at, n, first);
-                        wide(|| unary(f, x, block));
-                    }
-                    Task::Binary(f, a, b) => {
-                        let a = read(a, blocks, sources, at, n, first);
-                        let b = read(b, blocks, sources, at, n, second);
-                        wide(|| binary(f, a, b, block));
-                    }
-                }
-                if self.stores.get(stored).is_some_and(|(of, _)| *of as usize == k) {
-                    to[stored][from..from + n].copy_from_slice(block);
-                    stored += 1;
-                }
-                blocks[usize::from(instruction.to)] = out;
+    }
+
+    fn compute(&self, task: Task, to: &mut [f32]) {
+        match task {
+            Task::Fill(c) => to.fill(c),
+            Task::Expand(axis, source) => expand(axis, self.sources[usize::from(source)], self.at, to),
+            Task::Unary(f, x) => {
+                let x = self.read(x);
+                wide(|| unary(f, x, to));
+            }
+            Task::Binary(f, a, b) => {
+                let (a, b) = (self.read(a), self.read(b));
+                wide(|| binary(f, a, b, to));
             }
         }
     }
 }
 
-fn read<'a>(
-    x: Operand,
-    blocks: &'a [Vec<f32>],
-    sources: &[&'a [f32]],
-    at: usize,
-    n: usize,
-    number: &'a mut [f32],
-) -> &'a [f32] {
-    match x {
-        Operand::Register(r) => &blocks[usize::from(r)][..n],
-        Operand::Source(s) => &sources[usize::from(s)][at..at + n],
-        Operand::Number(c) => {
-            number[..n].fill(c);
-            &number[..n]
+impl Fused {
+    /// Elements of scratch memory for one thread.
+    pub fn scratch(&self) -> usize {
+        usize::from(self.registers) * BLOCK
+    }
+
+    /// Elements `start..` of all results, as many as each of `to` has.
+    pub fn run(&self, start: usize, sources: &[&[f32]], to: &mut [&mut [f32]], registers: &mut Registers) {
+        let Registers { blocks, held } = registers;
+        if blocks.len() < usize::from(self.registers) {
+            blocks.resize(usize::from(self.registers), vec![0.0; BLOCK]);
+            held.resize(usize::from(self.registers), Held::Block);
+        }
+        let len = to.first().map_or(0, |t| t.len());
+        for from in (0..len).step_by(BLOCK) {
+            let (n, at) = (BLOCK.min(len - from), start + from);
+            let mut stored = 0;
+            for (k, Instruction { task, to: register }) in self.instructions.iter().enumerate() {
+                let register = usize::from(*register);
+                // What is being written is taken out, so that the rest can be read.
+                let now = if self.stores.get(stored).is_some_and(|(of, _)| *of as usize == k) {
+                    let out = std::mem::take(&mut to[stored]);
+                    let view = View { blocks, held, sources, results: to, at, from, n };
+                    view.compute(*task, &mut out[from..from + n]);
+                    to[stored] = out;
+                    stored += 1;
+                    Held::Result(stored - 1)
+                } else {
+                    let mut out = std::mem::take(&mut blocks[register]);
+                    let view = View { blocks, held, sources, results: to, at, from, n };
+                    let number = view.number(*task);
+                    if number.is_none() {
+                        view.compute(*task, &mut out[..n]);
+                    }
+                    blocks[register] = out;
+                    number.map_or(Held::Block, Held::Number)
+                };
+                held[register] = now;
+            }
         }
     }
 }
@@ -141,10 +191,13 @@ fn expand(axis: Axis, x: &[f32], at: usize, to: &mut [f32]) {
 }
 
 #[inline(always)]
-fn unary(f: Unary, x: &[f32], to: &mut [f32]) {
+fn unary(f: Unary, x: Block<'_>, to: &mut [f32]) {
     macro_rules! each {
         ($e:expr) => {
-            to.iter_mut().zip(x).for_each(|(y, x)| *y = $e(*x))
+            match x {
+                Block::Elements(x) => to.iter_mut().zip(x).for_each(|(y, x)| *y = $e(*x)),
+                Block::Number(x) => to.fill($e(x)),
+            }
         };
     }
     match f {
@@ -178,10 +231,21 @@ fn unary(f: Unary, x: &[f32], to: &mut [f32]) {
 }
 
 #[inline(always)]
-fn binary(f: Binary, a: &[f32], b: &[f32], to: &mut [f32]) {
+fn binary(f: Binary, a: Block<'_>, b: Block<'_>, to: &mut [f32]) {
     macro_rules! each {
         ($e:expr) => {
-            to.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = $e(*a, *b))
+            match (a, b) {
+                (Block::Elements(a), Block::Elements(b)) => {
+                    to.iter_mut().zip(a).zip(b).for_each(|((y, a), b)| *y = $e(*a, *b))
+                }
+                (Block::Elements(a), Block::Number(b)) => {
+                    to.iter_mut().zip(a).for_each(|(y, a)| *y = $e(*a, b))
+                }
+                (Block::Number(a), Block::Elements(b)) => {
+                    to.iter_mut().zip(b).for_each(|(y, b)| *y = $e(a, *b))
+                }
+                (Block::Number(a), Block::Number(b)) => to.fill($e(a, b)),
+            }
         };
     }
     match f {

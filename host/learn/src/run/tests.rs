@@ -164,3 +164,21 @@ fn repeated_lanes_and_their_sums_have_the_values_of_the_plain_executor() {
     let values = [random.values(80), random.values(240)];
     compare("repeat", &g, &[of, wide, sums, gradients[0], gradients[1]], &values);
 }
+
+#[test]
+fn repeated_numbers_and_results_that_the_same_loop_reads_have_the_values_of_the_plain_executor() {
+    let mut random = Random(9);
+    let mut g = Graph::new();
+    // Runs of equal elements that fill blocks, and runs that end within one.
+    let shape = [5, 1300];
+    let (x, factor, summand) = (g.leaf(&shape), g.leaf(&[5]), g.leaf(&[5]));
+    let wide = [factor, summand].map(|v| g.expand(v, &shape, 0));
+    let scaled = g.mul(x, wide[0]);
+    let moved = g.sub(wide[1], scaled);
+    let both = g.mul(wide[0], wide[1]);
+    let size = g.unary(Unary::Abs, wide[0]);
+    let last = [g.relu(moved), g.sub(moved, both), g.max(size, scaled)];
+    let outputs = [&[moved, wide[1], both], last.as_slice()].concat();
+    let leaves: Vec<Vec<f32>> = [5 * 1300, 5, 5].map(|n| random.values(n)).to_vec();
+    compare("repeated numbers", &g, &outputs, &leaves);
+}
