@@ -9,7 +9,7 @@ use certus_learn::train::Task;
 use super::config::{Config, DataSettings, Files, Format, PerElement};
 use super::network::Normalise;
 
-/// The folder that data may lie in, if not beside the settings.
+/// The folder that data may lie in, or in its folder `data`, if not beside the settings.
 pub const DATA_VARIABLE: &str = "CERTUS_DATA";
 
 /// Why there are no data.
@@ -168,13 +168,16 @@ fn located(config: &Config, key: &'static str, files: &Files) -> Result<Vec<Path
     let one = |file: &String| {
         // What stands behind a `#` names an array in the file.
         let bare = file.split('#').next().unwrap_or(file);
-        for folder in [Some(&folder), common.as_ref()].into_iter().flatten() {
+        let below = common.as_ref().map(|c| c.join("data"));
+        for folder in [Some(&folder), common.as_ref(), below.as_ref()].into_iter().flatten() {
             if folder.join(bare).is_file() {
                 return Ok(folder.join(file));
             }
         }
         let here = if folder.as_os_str().is_empty() { ".".into() } else { folder.display().to_string() };
-        let tried = common.as_ref().map_or(here.clone(), |c| format!("{here} and {}", c.display()));
+        let tried = common
+            .as_ref()
+            .map_or(here.clone(), |c| format!("{here}, {} and its folder `data`", c.display()));
         let way_out = match &common {
             Some(_) => format!("correct the path, or set {DATA_VARIABLE} to the folder it is relative to"),
             None => format!("set {DATA_VARIABLE} to the folder that the path is relative to, or correct it"),
