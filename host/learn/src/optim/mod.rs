@@ -23,6 +23,7 @@ pub use average::Average;
 pub use schedule::{Ramp, Rate};
 
 use certus_kernels::relax::wide;
+use rayon::prelude::*;
 
 /// A rule with its settings.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -94,7 +95,8 @@ impl Optimizer {
         Self { rule, decay, steps: 0, state: state.collect() }
     }
 
-    /// One step at rate `rate`: `tensors[k]` moves against `gradients[k]` times `factor` (see [`clip`]).
+    /// One step at rate `rate`: `tensors[k]` moves against `gradients[k]` times `factor` (see [`clip`]). Threads of rayon's current pool share
+    /// large tensors; each element's arithmetic is the same with any number of them.
     ///
     /// # Panics
     /// If the sizes are not those of [`Self::new`].
@@ -110,7 +112,7 @@ impl Optimizer {
         let mut count = 0;
         for ((w, g), [m, v]) in tensors.into_iter().zip(gradients).zip(&mut self.state) {
             assert_eq!([w.len(), g.len()], [m.len(); 2], "tensor {count} has its size");
-            wide(|| step.apply(w, g, m, v));
+            step.apply_shared(w, g, m, v);
             count += 1;
         }
         assert_eq!([count, gradients.len()], [self.state.len(); 2], "all tensors");
@@ -127,7 +129,24 @@ struct Step {
     steps: u64,
 }
 
+/// Elements that a thread takes at a time.
+const SHARE: usize = 1 << 16;
+
 impl Step {
+    /// As [`Self::apply`], shared among threads where elements do not depend on one another.
+    fn apply_shared(self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
+        if matches!(self.rule, Rule::Lamb(_)) || w.len() <= SHARE {
+            wide(|| self.apply(w, g, m, v));
+            return;
+        }
+        let parts = w.par_chunks_mut(SHARE).zip(g.par_chunks(SHARE)).zip(m.par_chunks_mut(SHARE));
+        if v.is_empty() {
+            parts.for_each(|((w, g), m)| wide(|| self.apply(w, g, m, &mut [])));
+        } else {
+            parts.zip(v.par_chunks_mut(SHARE)).for_each(|(((w, g), m), v)| wide(|| self.apply(w, g, m, v)));
+        }
+    }
+
     #[inline(always)]
     fn apply(self, w: &mut [f32], g: &[f32], m: &mut [f32], v: &mut [f32]) {
         let Self { decay, rate, factor, steps, .. } = self;
@@ -206,28 +225,32 @@ fn corrections(betas: [f32; 2], steps: u64) -> [f32; 2] {
 
 /// The factor that brings the norm of all gradients together down to `limit`, 1 if it is not above; and that norm.
 pub fn clip(gradients: &[&[f32]], limit: f32) -> (f32, f64) {
-    // In order, whatever the threads.
-    let squares: f64 = gradients.iter().map(|g| wide(|| sum_of_squares(g))).sum();
+    let squares: f64 = gradients.iter().map(|g| sum_of_squares(g)).sum();
     let norm = squares.sqrt();
     // As PyTorch: a margin below the limit.
     let factor = f64::from(limit) / (norm + 1e-6);
     (if factor < 1.0 { factor as f32 } else { 1.0 }, norm)
 }
 
-#[inline(always)]
+/// Elements whose squares are summed in `f32`.
+const BLOCK: usize = 4096;
+/// Partial sums: a vector's worth, so that the order does not depend on the width.
+const PARTS: usize = 16;
+
+/// Threads take blocks; sums of blocks are added in order, whatever the threads.
 fn sum_of_squares(x: &[f32]) -> f64 {
-    let mut parts = [0.0f32; 16];
-    let mut total = 0.0f64;
-    for block in x.chunks(4096) {
-        parts.fill(0.0);
-        let chunks = block.chunks_exact(16);
-        for x in chunks.remainder() {
-            total += f64::from(*x) * f64::from(*x);
-        }
-        for chunk in chunks {
-            parts.iter_mut().zip(chunk).for_each(|(p, x)| *p += x * x);
-        }
-        total += parts.iter().map(|p| f64::from(*p)).sum::<f64>();
+    let (blocks, rest) = x.split_at(x.len() / BLOCK * BLOCK);
+    let sums: Vec<f64> = blocks.par_chunks(BLOCK).with_min_len(8).map(|x| wide(|| block_sum(x))).collect();
+    let total: f64 = sums.iter().sum();
+    let loose: f64 = rest.chunks_exact(PARTS).remainder().iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    total + loose + wide(|| block_sum(rest))
+}
+
+#[inline(always)]
+fn block_sum(x: &[f32]) -> f64 {
+    let mut parts = [0.0f32; PARTS];
+    for chunk in x.chunks_exact(PARTS) {
+        parts.iter_mut().zip(chunk).for_each(|(p, x)| *p += x * x);
     }
-    total
+    parts.iter().map(|p| f64::from(*p)).sum::<f64>()
 }

@@ -141,3 +141,51 @@ fn averages_are_means() {
     assert!((plain.tensors[0][0] - 3.0).abs() < 1e-6);
     assert!((fading.tensors[0][0] - 3.75).abs() < 1e-6);
 }
+
+#[test]
+fn threads_and_divisions_change_no_bit() {
+    let n = 2 * super::SHARE + 17;
+    let mut random = crate::model::Random(3);
+    let mut draw = || -> Vec<f32> { (0..n).map(|_| random.normal() as f32).collect() };
+    let (start, gradients) = (draw(), [draw(), draw(), draw()]);
+    let rules = [
+        Rule::Sgd { momentum: 0.9, dampening: 0.1, nesterov: true },
+        Rule::Adam(Moments::default()),
+        Rule::RmsProp { smoothing: 0.99, epsilon: 1e-8, momentum: 0.5 },
+        Rule::Lamb(Moments::default()),
+        Rule::Lion { betas: [0.9, 0.99] },
+    ];
+    let run = |rule: Rule, sizes: &[usize], threads: usize| {
+        let mut weights = start.clone();
+        let mut optimizer = Optimizer::new(rule, 0.01, sizes.iter().copied());
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            for g in &gradients {
+                let (factor, _) = clip(&[g], 100.0);
+                let (mut rest, mut from) = (weights.as_mut_slice(), g.as_slice());
+                let mut parts: Vec<(&mut [f32], &[f32])> = vec![];
+                for size in sizes {
+                    let (w, g);
+                    (w, rest) = rest.split_at_mut(*size);
+                    (g, from) = from.split_at(*size);
+                    parts.push((w, g));
+                }
+                let slices: Vec<&[f32]> = parts.iter().map(|p| p.1).collect();
+                optimizer.step(parts.into_iter().map(|p| p.0), &slices, 0.01, factor);
+            }
+        });
+        weights
+    };
+    for rule in rules {
+        let whole = run(rule, &[n], 1);
+        assert_eq!(run(rule, &[n], 3), whole, "{rule:?}");
+        if !matches!(rule, Rule::Lamb(_)) {
+            // Tensors that one thread takes whole.
+            let halves = [1000, super::SHARE, n - 1000 - super::SHARE];
+            assert_eq!(run(rule, &halves, 1), whole, "{rule:?}");
+        }
+    }
+    let squares: f64 = start.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+    let (factor, norm) = clip(&[&start], 1.0);
+    assert!((norm / squares.sqrt() - 1.0).abs() < 1e-6 && (f64::from(factor) * norm - 1.0).abs() < 1e-6);
+}

@@ -65,7 +65,7 @@ impl Step {
     pub fn run(&self, x: &[&[f32]], to: &mut [f32], threads: usize) {
         match self {
             Self::Fill(c) => to.fill(*c),
-            Self::Sum(at) => wide(|| sum(*at, x[0], to)),
+            Self::Sum(at) => shared_sum(*at, x[0], to, threads),
             Self::Largest(at) => wide(|| largest(*at, x[0], to)),
             Self::MatMul { sizes, transposed } => {
                 gemm::product(to, [x[0], x[1]], *sizes, *transposed, false, threads);
@@ -109,6 +109,33 @@ fn run_sum(x: &[f32]) -> f32 {
         }
     }
     parts.iter().sum::<f32>() + rest
+}
+
+/// Elements that are worth a thread.
+const SHARE: usize = 1 << 15;
+
+/// Sums, threads taking entries of the axis: each is summed in the same order with any number of them.
+fn shared_sum(at: Axis, x: &[f32], to: &mut [f32], threads: usize) {
+    let share = to.len().div_ceil(threads.max(1)).max(1);
+    if threads < 2 || at.inner == 1 || share >= to.len() || x.len() < SHARE {
+        wide(|| sum(at, x, to));
+        return;
+    }
+    rayon::scope(|scope| {
+        for (k, to) in to.chunks_mut(share).enumerate() {
+            scope.spawn(move |_| wide(|| sum_entries(at, x, k * share, to)));
+        }
+    });
+}
+
+/// The sums of the entries from `first` on.
+#[inline(always)]
+fn sum_entries(at: Axis, x: &[f32], first: usize, to: &mut [f32]) {
+    to.fill(0.0);
+    for block in x.chunks_exact(at.len * at.inner) {
+        let entries = block[first * at.inner..].chunks_exact(at.inner);
+        to.iter_mut().zip(entries).for_each(|(t, x)| *t += run_sum(x));
+    }
 }
 
 #[inline(always)]

@@ -223,14 +223,14 @@ impl Trainer {
             objectives.entry(terms).or_insert_with(|| Objective::new(model, task, settings, terms, *lanes));
         let values = pool.install(|| objective.evaluate(model, batch, factors));
         let rate = settings.rate_at(number, self.per_epoch);
-        let norm = {
+        let norm = pool.install(|| {
             let gradients = objective.gradients();
             let limit = if settings.clip > 0.0 { settings.clip as f32 } else { f32::INFINITY };
             let (factor, norm) = optim::clip(&gradients, limit);
             let tensors = model.parameters.iter_mut().map(|p| p.values.as_mut_slice());
             optimizer.step(tensors, &gradients, rate as f32, factor);
             norm
-        };
+        });
         let areas = model.areas();
         for ((of, [mean, variance]), area) in
             model.statistics.iter_mut().zip(objective.statistics()).zip(areas)
