@@ -31,6 +31,10 @@ fn run(name: &str, arguments: &[&str]) -> String {
         let name = line.split_whitespace().next().expect("a name");
         assert!(fs::metadata(name).is_ok_and(|m| m.len() > 0), "{line}");
     }
+    let report = fs::read_to_string(path("report.html")).expect("a report");
+    for heading in ["Along test 1", "Along test 2", "What is proved, and what is not"] {
+        assert!(report.contains(heading), "{heading}");
+    }
     let file = |extension: &str| path(&format!("{name}.{extension}"));
     let (artifact, network, samples) = (file("crts"), file("onnx"), file("csv"));
     let check = certus(&["export", "--check", &artifact, "--net", &network, "--samples", &samples]);

@@ -52,6 +52,18 @@ pub struct Windows {
     pub set: Set,
     /// CO₂ now: the forecast of who expects no change, ppm.
     pub now: Vec<f32>,
+    /// The times that are predicted, seconds since 1970.
+    pub seconds: Vec<i64>,
+}
+
+impl Windows {
+    /// What came, ppm.
+    pub fn values(&self) -> &[f32] {
+        match &self.set.targets {
+            Targets::Values { values, .. } => values,
+            Targets::Classes { .. } => unreachable!("targets are numbers"),
+        }
+    }
 }
 
 /// All windows of a recording without a gap, one a minute.
@@ -61,7 +73,7 @@ pub fn windows(recording: &Recording) -> Windows {
         let later = recording.seconds.partition_point(|s| *s < wanted - SLACK_S);
         (later < recording.seconds.len() && recording.seconds[later] <= wanted + SLACK_S).then_some(later)
     };
-    let (mut inputs, mut values, mut now) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut inputs, mut values, mut now, mut seconds) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for first in 0..recording.samples.len() {
         let places: Option<Vec<usize>> = (0..TIMES).map(|k| at(first, k * STRIDE)).collect();
         let target = at(first, (TIMES - 1) * STRIDE + AHEAD);
@@ -69,9 +81,10 @@ pub fn windows(recording: &Recording) -> Windows {
         places.iter().for_each(|k| inputs.extend(recording.samples[*k]));
         values.push(recording.samples[target][CO2]);
         now.push(recording.samples[places[TIMES - 1]][CO2]);
+        seconds.push(recording.seconds[target]);
     }
     let targets = Targets::Values { values, names: vec!["CO2".to_owned()] };
-    Windows { set: Set { shape: vec![INPUTS], inputs, targets }, now }
+    Windows { set: Set { shape: vec![INPUTS], inputs, targets }, now, seconds }
 }
 
 /// Errors at level 1: those of the sensors, each time on its own.
@@ -98,9 +111,42 @@ pub struct Accuracy {
     pub persistence_ppm: f64,
 }
 
+/// The forecast and its certified interval, window by window.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// The times that are predicted, seconds since 1970.
+    pub seconds: Vec<i64>,
+    /// What came, ppm.
+    pub came: Vec<f32>,
+    /// What was forecast, ppm.
+    pub forecast: Vec<f32>,
+    /// What it can be under the sensors' errors, ppm.
+    pub intervals: Vec<[f32; 2]>,
+    /// Whether it certainly stays below [`LIMIT_PPM`].
+    pub below: Vec<bool>,
+}
+
+/// What the monitor of `artifact` says, window by window.
+///
+/// # Errors
+/// As [`judge::judge`].
+pub fn trace(artifact: &Artifact, windows: &Windows) -> Result<Trace, RoomError> {
+    let judged = judge::judge(artifact, (0..windows.set.len()).map(|k| windows.set.input(k)))?;
+    Ok(Trace {
+        seconds: windows.seconds.clone(),
+        came: windows.values().to_vec(),
+        forecast: judged.iter().map(|j| j.outputs.first().copied().unwrap_or(f32::NAN)).collect(),
+        intervals: judged
+            .iter()
+            .map(|j| j.intervals.first().copied().unwrap_or([f32::NEG_INFINITY, f32::INFINITY]))
+            .collect(),
+        below: judged.iter().map(judge::Judged::is_certified).collect(),
+    })
+}
+
 /// How the forecast does on exact inputs.
 pub fn accuracy(trained: &Trained, windows: &Windows) -> Accuracy {
-    let Targets::Values { values, .. } = &windows.set.targets else { unreachable!("targets are numbers") };
+    let values = windows.values();
     let count = values.len().max(1) as f64;
     let off = |a: f32, b: f32| (f64::from(a) - f64::from(b)).abs();
     let network = |k: usize| trained.chain.eval_f32(windows.set.input(k))[0];
@@ -124,6 +170,52 @@ pub struct Intervals {
     pub below: usize,
     /// Attacked outputs outside the certified interval. There must be none.
     pub unsound: usize,
+}
+
+/// Everything that is measured on one recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The recording's name.
+    pub name: String,
+    /// On exact inputs, of the certified training and of the plain one.
+    pub accuracy: [Accuracy; 2],
+    /// At each of [`LEVELS`], with an attack.
+    pub levels: Vec<(f64, Intervals)>,
+    /// The same of the plain training, without one.
+    pub plain: Vec<(f64, Intervals)>,
+    /// At level 1.
+    pub trace: Trace,
+}
+
+impl Measured {
+    /// Intervals at `level`, of the certified training and of the plain one.
+    pub fn at(&self, level: f64) -> Option<[&Intervals; 2]> {
+        let of = |levels: &'_ [(f64, Intervals)]| levels.iter().position(|(l, _)| *l == level);
+        Some([&self.levels.get(of(&self.levels)?)?.1, &self.plain.get(of(&self.plain)?)?.1])
+    }
+}
+
+/// Measures `windows` of the recording `name` with a certified network and a plain one; `seed` is the attack's.
+///
+/// # Errors
+/// As [`judge::judge`].
+pub fn measure(
+    name: &str,
+    windows: &Windows,
+    certified: (&Trained, &Artifact),
+    plain: (&Trained, &Artifact),
+    seed: u64,
+) -> Result<Measured, RoomError> {
+    let at = |(trained, artifact), seed| -> Result<Vec<(f64, Intervals)>, RoomError> {
+        LEVELS.iter().map(|l| Ok((*l, intervals(trained, artifact, windows, *l, seed)?))).collect()
+    };
+    Ok(Measured {
+        name: name.to_owned(),
+        accuracy: [certified, plain].map(|(trained, _)| accuracy(trained, windows)),
+        levels: at(certified, Some(seed))?,
+        plain: at(plain, None)?,
+        trace: trace(certified.1, windows)?,
+    })
 }
 
 /// Judges the windows at `level`; with an attack if `attack` gives its seed.

@@ -2,6 +2,7 @@
 //!
 //! [`data`] reads the recordings, [`train`] makes a certified network of them, [`judge`] runs the device's monitor over samples that it
 //! never saw. [`occupancy`] names a class and certifies it; [`forecast`] predicts a number and certifies an interval.
+//! [`page`] draws what both found.
 //!
 //! Errors of sensors are in their own units: the box of an input is each sensor's `epsilon`, independently at each time.
 
@@ -9,6 +10,7 @@ pub mod data;
 pub mod forecast;
 pub mod judge;
 pub mod occupancy;
+pub mod page;
 pub mod train;
 
 use certus_core::monitor::MonitorError;

@@ -5,7 +5,7 @@ use certus_learn::data::{Set, Targets};
 use certus_learn::train::{Method, RateShape, Settings};
 
 use super::RoomError;
-use super::data::{Recording, SENSORS};
+use super::data::{Recording, SENSORS, Sample};
 use super::judge;
 use super::train::{Recipe, Trained};
 
@@ -113,4 +113,76 @@ pub fn measure(
         counts.occupied += usize::from(*occupied);
     }
     Ok(counts)
+}
+
+/// What the monitor says, sample by sample, at level 1.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Trace {
+    /// When, seconds since 1970.
+    pub seconds: Vec<i64>,
+    /// The samples.
+    pub samples: Vec<Sample>,
+    /// Whether somebody was there.
+    pub occupied: Vec<bool>,
+    /// Whether the monitor says so.
+    pub said: Vec<bool>,
+    /// Whether that is certified.
+    pub certified: Vec<bool>,
+}
+
+/// What the monitor of `artifact` says, sample by sample.
+///
+/// # Errors
+/// As [`judge::judge`].
+pub fn trace(artifact: &Artifact, recording: &Recording) -> Result<Trace, RoomError> {
+    let judged = judge::judge(artifact, recording.samples.iter().map(|s| &s[..]))?;
+    Ok(Trace {
+        seconds: recording.seconds.clone(),
+        samples: recording.samples.clone(),
+        occupied: recording.occupied.clone(),
+        said: judged.iter().map(|j| j.decision.class == Some(1)).collect(),
+        certified: judged.iter().map(judge::Judged::is_certified).collect(),
+    })
+}
+
+/// Everything that is measured on one recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The recording's name.
+    pub name: String,
+    /// At each of [`LEVELS`], with an attack.
+    pub levels: Vec<(f64, Counts)>,
+    /// The same of the plain training.
+    pub plain: Vec<(f64, Counts)>,
+    /// At level 1.
+    pub trace: Trace,
+}
+
+impl Measured {
+    /// Counts at `level`, of the certified training and of the plain one.
+    pub fn at(&self, level: f64) -> Option<[&Counts; 2]> {
+        let of = |levels: &'_ [(f64, Counts)]| levels.iter().position(|(l, _)| *l == level);
+        Some([&self.levels.get(of(&self.levels)?)?.1, &self.plain.get(of(&self.plain)?)?.1])
+    }
+}
+
+/// Measures `recording` with a certified network and a plain one; `seed` is the attack's.
+///
+/// # Errors
+/// As [`judge::judge`].
+pub fn measure_all(
+    recording: &Recording,
+    certified: (&Trained, &Artifact),
+    plain: (&Trained, &Artifact),
+    seed: u64,
+) -> Result<Measured, RoomError> {
+    let at = |(trained, artifact)| -> Result<Vec<(f64, Counts)>, RoomError> {
+        LEVELS.iter().map(|l| Ok((*l, measure(trained, artifact, recording, *l, Some(seed))?))).collect()
+    };
+    Ok(Measured {
+        name: recording.name.clone(),
+        levels: at(certified)?,
+        plain: at(plain)?,
+        trace: trace(certified.1, recording)?,
+    })
 }

@@ -6,10 +6,13 @@ use std::path::{Path, PathBuf};
 
 use certus::core::ArtifactView;
 use certus::core::monitor::{memory_len, worst_case_interval_ops, worst_case_ops};
+use certus::engine::certify::region::to_hex;
 use certus::engine::certify::rust_module::rust_module;
 use certus::engine::certify::{AlignedBytes, Artifact};
+use certus::report::Page;
 use certus::room::RoomError;
 use certus::room::data::Room;
+use certus::room::page::Device;
 use certus::room::train::Trained;
 use certus::training::load::DATA_VARIABLE;
 use certus::training::onnx::to_onnx;
@@ -42,7 +45,7 @@ pub fn write(
     artifact: &Artifact,
     samples: &str,
     out: &mut dyn Write,
-) -> Result<(), Error> {
+) -> Result<Device, Error> {
     let path = |extension: &str| folder.join(format!("{name}.{extension}"));
     let refused = |source| Error::Emit { path: path("crts").display().to_string(), source };
     let aligned = AlignedBytes::from(&artifact.emit().map_err(refused)?[..]);
@@ -68,12 +71,29 @@ pub fn write(
         output::write_atomic(&path(extension), bytes)?;
         writeln!(out, "wrote {:<32} {what}", path(extension).display().to_string())?;
     }
-    Ok(())
+    Ok(Device {
+        bytes: aligned.as_slice().len(),
+        memory_bytes: 4 * memory_len(&view),
+        multiply_adds: work,
+        digest: to_hex(view.digest()),
+        qemu: None,
+    })
+}
+
+/// Writes the report into `folder`, and says that all is done.
+pub fn write_report(folder: &Path, page: &Page, seconds: f64, out: &mut dyn Write) -> Result<(), Error> {
+    let path = folder.join("report.html");
+    output::write_atomic(&path, page.render().as_bytes())?;
+    Ok(writeln!(out, "\ndone in {seconds:.1} s; open {}", path.display())?)
 }
 
 /// Runs the artifact in `folder` on a device: a Cortex-M4F in QEMU, over the samples that [`write`] wrote. Whether the device
-/// certifies as many of them as `here`, if it ran.
-pub fn run_firmware(folder: &Path, here: (usize, usize), out: &mut dyn Write) -> Result<Option<bool>, Error> {
+/// certifies as many of them as `here`, if it ran, and how many of how many, if it said.
+pub fn run_firmware(
+    folder: &Path,
+    here: (usize, usize),
+    out: &mut dyn Write,
+) -> Result<(Option<bool>, Option<(usize, usize)>), Error> {
     out.flush()?;
     let spinner = progress::spinner("building the firmware and running it in QEMU");
     let outcome = firmware::run(folder);
@@ -84,15 +104,15 @@ pub fn run_firmware(folder: &Path, here: (usize, usize), out: &mut dyn Write) ->
             let same = (certified, all) == here;
             let words = if same { "as here" } else { "NOT as here" };
             writeln!(out, "firmware    Cortex-M4F in QEMU: {certified} of {all} samples certified, {words}")?;
-            Some(same)
+            (Some(same), Some((certified, all)))
         }
         Firmware::Missing(command) => {
             writeln!(out, "firmware    not run; to run it: {command}")?;
-            None
+            (None, None)
         }
         Firmware::Failed(line) => {
             writeln!(out, "firmware    failed: {line}")?;
-            Some(false)
+            (Some(false), None)
         }
     })
 }

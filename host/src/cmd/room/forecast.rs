@@ -4,10 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use certus::engine::certify::Artifact;
 use certus::room::data::SENSORS;
-use certus::room::forecast::{self, AHEAD, LEVELS, LIMIT_PPM, STRIDE, TIMES, Windows};
-use certus::room::train::Trained;
+use certus::room::forecast::{self, AHEAD, LIMIT_PPM, Measured, STRIDE, TIMES, Windows};
+use certus::room::page::{self, About};
 use certus::table::write_table;
 
 use super::super::Error;
@@ -38,8 +37,14 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     writeln!(out, "trained twice in {:.1} s", start.elapsed().as_secs_f64())?;
     let parts: Vec<(String, Windows)> =
         room.tests.iter().map(|r| (r.name.clone(), forecast::windows(r))).collect();
-    print_accuracy(&parts, (&trained, &artifact), &plain, out)?;
-    let unsound = print_levels(&parts, (&trained, &artifact), args.seed, out)?;
+    let plain = (&plain, &forecast::artifact(&plain, &[]));
+    let measured: Result<Vec<Measured>, _> = parts
+        .iter()
+        .map(|(name, w)| forecast::measure(name, w, (&trained, &artifact), plain, args.seed))
+        .collect();
+    let measured = measured?;
+    print_accuracy(&measured, out)?;
+    let unsound = print_levels(&measured, out)?;
     let names = (0..TIMES).flat_map(|k| {
         let minutes = (TIMES - 1 - k) * STRIDE;
         SENSORS.map(|s| format!("{}_{minutes}_min_ago", s.name))
@@ -48,28 +53,21 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let stream: Vec<&[f32]> =
         last.flat_map(|(_, w)| w.set.inputs.chunks_exact(forecast::INPUTS)).take(STREAM).collect();
     let samples = files::csv(&names.collect::<Vec<_>>().join(","), stream.iter().copied());
-    files::write((&folder, "forecast"), &trained, &artifact, &samples, out)?;
-    let same = args.run_firmware(&folder, &artifact, &stream, out)?;
-    writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
+    let mut device = files::write((&folder, "forecast"), &trained, &artifact, &samples, out)?;
+    let same = args.run_firmware(&folder, &artifact, &stream, &mut device, out)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let about = About { learned_from: set.len(), seed: args.seed, seconds, device };
+    files::write_report(&folder, &page::forecast::page(&measured, &about), seconds, out)?;
     Ok(if unsound > 0 || !same { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn print_accuracy(
-    parts: &[(String, Windows)],
-    (trained, artifact): (&Trained, &Artifact),
-    plain: &Trained,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
-    let plain_artifact = forecast::artifact(plain, &[]);
+fn print_accuracy(measured: &[Measured], out: &mut dyn Write) -> Result<(), Error> {
     let mut rows = Vec::new();
-    for (name, windows) in parts {
-        for (training, trained, artifact) in
-            [("certified", trained, artifact), ("plain", plain, &plain_artifact)]
-        {
-            let accuracy = forecast::accuracy(trained, windows);
-            let intervals = forecast::intervals(trained, artifact, windows, 1.0, None)?;
+    for recording in measured {
+        let both = recording.accuracy.iter().zip(recording.at(1.0).into_iter().flatten());
+        for (training, (accuracy, intervals)) in ["certified", "plain"].into_iter().zip(both) {
             rows.push(vec![
-                name.clone(),
+                recording.name.clone(),
                 training.to_owned(),
                 accuracy.windows.to_string(),
                 cell(accuracy.error_ppm, 1),
@@ -87,20 +85,14 @@ fn print_accuracy(
 }
 
 /// Intervals at growing errors; how many attacked outputs lay outside theirs.
-fn print_levels(
-    parts: &[(String, Windows)],
-    (trained, artifact): (&Trained, &Artifact),
-    seed: u64,
-    out: &mut dyn Write,
-) -> Result<usize, Error> {
+fn print_levels(measured: &[Measured], out: &mut dyn Write) -> Result<usize, Error> {
     let (mut rows, mut unsound) = (Vec::new(), 0);
-    for (name, windows) in parts {
-        for level in LEVELS {
-            let found = forecast::intervals(trained, artifact, windows, level, Some(seed))?;
+    for recording in measured {
+        for (level, found) in &recording.levels {
             unsound += found.unsound;
             rows.push(vec![
-                name.clone(),
-                cell(level, 2),
+                recording.name.clone(),
+                cell(*level, 2),
                 cell(found.width_ppm, 1),
                 cell(found.reached_ppm, 1),
                 cell(100.0 * found.below as f64 / found.windows.max(1) as f64, 1),

@@ -12,6 +12,7 @@ use certus::progress;
 use certus::room::RoomError;
 use certus::room::data::Room;
 use certus::room::judge::judge;
+use certus::room::page::Device;
 use certus::room::train::{Recipe, Trained, train};
 use certus_learn::data::Set;
 
@@ -58,6 +59,7 @@ impl Args {
         folder: &Path,
         artifact: &Artifact,
         samples: &[&[f32]],
+        device: &mut Device,
         out: &mut dyn Write,
     ) -> Result<bool, Error> {
         if self.no_firmware {
@@ -65,7 +67,9 @@ impl Args {
         }
         let judged = judge(artifact, samples.iter().copied())?;
         let certified = judged.iter().filter(|j| j.is_certified()).count();
-        Ok(files::run_firmware(folder, (certified, judged.len()), out)?.unwrap_or(true))
+        let (same, ran) = files::run_firmware(folder, (certified, judged.len()), out)?;
+        device.qemu = ran;
+        Ok(same.unwrap_or(true))
     }
 
     fn recipe(&self, of: fn(u64) -> Recipe) -> Recipe {

@@ -4,10 +4,9 @@ use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use certus::engine::certify::Artifact;
 use certus::room::data::{Room, SENSORS};
-use certus::room::occupancy::{self, LEVELS};
-use certus::room::train::Trained;
+use certus::room::occupancy::{self, Measured};
+use certus::room::page::{self, About};
 use certus::table::write_table;
 
 use super::super::Error;
@@ -31,14 +30,23 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
     let notes = [("data", files::NOTICE.to_owned()), ("seed", args.seed.to_string())];
     let artifact = occupancy::artifact(&trained, &notes);
     writeln!(out, "\ntrained twice on {} samples in {:.1} s", set.len(), start.elapsed().as_secs_f64())?;
-    print_levels(&room, (&trained, &artifact), args.seed, out)?;
-    let unsound = print_comparison(&room, (&trained, &artifact), &plain, args.seed, out)?;
+    let plain = (&plain, &occupancy::artifact(&plain, &[]));
+    let measured: Result<Vec<Measured>, _> = room
+        .tests
+        .iter()
+        .map(|r| occupancy::measure_all(r, (&trained, &artifact), plain, args.seed))
+        .collect();
+    let measured = measured?;
+    print_levels(&measured, out)?;
+    let unsound = print_comparison(&measured, out)?;
     let stream: Vec<&[f32]> =
         room.tests.iter().rev().take(1).flat_map(|r| &r.samples).take(STREAM).map(|s| &s[..]).collect();
     let samples = files::csv(&SENSORS.map(|s| s.name).join(","), stream.iter().copied());
-    files::write((&folder, "occupancy"), &trained, &artifact, &samples, out)?;
-    let same = args.run_firmware(&folder, &artifact, &stream, out)?;
-    writeln!(out, "\ndone in {:.1} s", start.elapsed().as_secs_f64())?;
+    let mut device = files::write((&folder, "occupancy"), &trained, &artifact, &samples, out)?;
+    let same = args.run_firmware(&folder, &artifact, &stream, &mut device, out)?;
+    let seconds = start.elapsed().as_secs_f64();
+    let about = About { learned_from: set.len(), seed: args.seed, seconds, device };
+    files::write_report(&folder, &page::occupancy::page(&measured, &about), seconds, out)?;
     Ok(if unsound > 0 || !same { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
@@ -68,19 +76,13 @@ fn print_sensors(room: &Room, out: &mut dyn Write) -> Result<(), Error> {
     Ok(write_table(out, &["recording", "samples", "occupied %"], &rows)?)
 }
 
-fn print_levels(
-    room: &Room,
-    (trained, artifact): (&Trained, &Artifact),
-    seed: u64,
-    out: &mut dyn Write,
-) -> Result<(), Error> {
+fn print_levels(measured: &[Measured], out: &mut dyn Write) -> Result<(), Error> {
     let mut rows = Vec::new();
-    for recording in &room.tests {
-        for level in LEVELS {
-            let counts = occupancy::measure(trained, artifact, recording, level, Some(seed))?;
+    for recording in measured {
+        for (level, counts) in &recording.levels {
             let share = |count| cell(counts.percent(count), 2);
             let shares = [share(counts.certified), share(counts.withstood)];
-            rows.push([vec![recording.name.clone(), cell(level, 2)], shares.to_vec()].concat());
+            rows.push([vec![recording.name.clone(), cell(*level, 2)], shares.to_vec()].concat());
         }
     }
     writeln!(
@@ -91,21 +93,12 @@ fn print_levels(
     Ok(write_table(out, &["recording", "level", "certified", "attacked"], &rows)?)
 }
 
-/// Accuracy at level 1 beside training without bounds; how often a certified sample was broken.
-fn print_comparison(
-    room: &Room,
-    (trained, artifact): (&Trained, &Artifact),
-    plain: &Trained,
-    seed: u64,
-    out: &mut dyn Write,
-) -> Result<usize, Error> {
-    let plain_artifact = occupancy::artifact(plain, &[]);
-    let (mut rows, mut unsound) = (Vec::new(), 0);
-    for recording in &room.tests {
-        for (name, trained, artifact) in [("certified", trained, artifact), ("plain", plain, &plain_artifact)]
+/// Accuracy at level 1 beside training without bounds; how often a certified sample was broken, at any level.
+fn print_comparison(measured: &[Measured], out: &mut dyn Write) -> Result<usize, Error> {
+    let mut rows = Vec::new();
+    for recording in measured {
+        for (name, counts) in ["certified", "plain"].into_iter().zip(recording.at(1.0).into_iter().flatten())
         {
-            let counts = occupancy::measure(trained, artifact, recording, 1.0, Some(seed))?;
-            unsound += counts.unsound;
             let recall = 100.0 * counts.found as f64 / counts.occupied.max(1) as f64;
             let shares =
                 [counts.correct, counts.withstood, counts.certified].map(|c| cell(counts.percent(c), 2));
@@ -123,6 +116,8 @@ fn print_comparison(
     writeln!(out, "\nat level 1, beside the same network trained without bounds, %\n")?;
     let header = ["recording", "training", "clean", "occupied found", "attacked", "certified"];
     write_table(out, &header, &rows)?;
+    let all = measured.iter().flat_map(|m| m.levels.iter().chain(&m.plain));
+    let unsound = all.map(|(_, counts)| counts.unsound).sum();
     writeln!(out, "\ncertified samples that an attack broke: {unsound}")?;
     Ok(unsound)
 }
