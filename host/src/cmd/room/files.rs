@@ -88,12 +88,13 @@ pub fn write_report(folder: &Path, page: &Page, seconds: f64, out: &mut dyn Writ
 }
 
 /// Runs the artifact in `folder` on a device: a Cortex-M4F in QEMU, over the samples that [`write`] wrote. Whether the device
-/// certifies as many of them as `here`, if it ran, and how many of how many, if it said.
+/// certifies as many of them as `here`, if it ran; what it said goes to `device`.
 pub fn run_firmware(
     folder: &Path,
     here: (usize, usize),
+    device: &mut Device,
     out: &mut dyn Write,
-) -> Result<(Option<bool>, Option<(usize, usize)>), Error> {
+) -> Result<Option<bool>, Error> {
     out.flush()?;
     let spinner = progress::spinner("building the firmware and running it in QEMU");
     let outcome = firmware::run(folder);
@@ -104,15 +105,16 @@ pub fn run_firmware(
             let same = (certified, all) == here;
             let words = if same { "as here" } else { "NOT as here" };
             writeln!(out, "firmware    Cortex-M4F in QEMU: {certified} of {all} samples certified, {words}")?;
-            (Some(same), Some((certified, all)))
+            device.qemu = Some((certified, all));
+            Some(same)
         }
         Firmware::Missing(command) => {
             writeln!(out, "firmware    not run; to run it: {command}")?;
-            (None, None)
+            None
         }
         Firmware::Failed(line) => {
             writeln!(out, "firmware    failed: {line}")?;
-            (Some(false), None)
+            Some(false)
         }
     })
 }

@@ -67,9 +67,7 @@ impl Args {
         }
         let judged = judge(artifact, samples.iter().copied())?;
         let certified = judged.iter().filter(|j| j.is_certified()).count();
-        let (same, ran) = files::run_firmware(folder, (certified, judged.len()), out)?;
-        device.qemu = ran;
-        Ok(same.unwrap_or(true))
+        Ok(files::run_firmware(folder, (certified, judged.len()), device, out)?.unwrap_or(true))
     }
 
     fn recipe(&self, of: fn(u64) -> Recipe) -> Recipe {

@@ -174,7 +174,9 @@ fn along(recording: &Measured) -> Section {
             lane("device says so", "c-line", false, &|k| trace.said[k]),
             lane("certified", "c-certified", false, &|k| trace.certified[k]),
             lane("wrong", "c-refuted", false, &|k| trace.said[k] != trace.occupied[k]),
-            lane("wrong, certified", "c-refuted", false, &|k| trace.certified[k] && trace.said[k] != trace.occupied[k]),
+            lane("wrong, certified", "c-refuted", false, &|k| {
+                trace.certified[k] && trace.said[k] != trace.occupied[k]
+            }),
         ],
     };
     let both =

@@ -108,3 +108,14 @@ fn the_guide_lists_every_key_with_its_default() {
     listed.sort();
     assert_eq!(all, listed, "every key stands in the guide once");
 }
+
+#[test]
+fn every_example_is_read() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/training");
+    let examples: Vec<_> = std::fs::read_dir(folder).unwrap().map(|f| f.unwrap().path()).collect();
+    assert!(examples.len() >= 3);
+    for path in examples {
+        let config = config::read(&path, &[]).unwrap();
+        assert!(config.data.train.is_some() && config.data.test.is_some(), "{}", path.display());
+    }
+}
