@@ -289,7 +289,8 @@ fn number(key: &'static str, x: f64, [least, most]: [f64; 2]) -> Result<(), Sett
     if x >= least && x <= most {
         return Ok(());
     }
-    Err(SettingError { key, found: x.to_string(), range: format!("a number from {least} to {most}") })
+    let found = if x.abs() < 1e16 { x.to_string() } else { format!("{x:e}") };
+    Err(SettingError { key, found, range: format!("a number from {least} to {most}") })
 }
 
 impl DataSettings {
@@ -332,7 +333,7 @@ pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Config, Co
     let mut tables: Table = toml::from_str(text).map_err(|e| ConfigError::Toml {
         path: path.display().to_string(),
         line: line_at(text, e.span().map_or(0, |s| s.start)),
-        problem: e.message().replace('\n', "; "),
+        problem: one_line(&e.message().replace('\n', "; ")),
     })?;
     for change in overrides {
         apply(&mut tables, change)
@@ -343,7 +344,8 @@ pub fn parse(path: &Path, text: &str, overrides: &[String]) -> Result<Config, Co
     let (data, network, mut train, evaluate) =
         (taken("data")?, taken("network")?, taken("train")?, taken("evaluate")?);
     if let Some(key) = tables.keys().next() {
-        let problem = format!("`{key}` is no table of settings: there are data, network, train, evaluate");
+        let problem =
+            format!("`{}` is no table of settings: there are data, network, train, evaluate", one_line(key));
         return Err(ConfigError::Toml { path: path.display().to_string(), line: place.line(key), problem });
     }
     let preset = train.remove("preset");
@@ -391,6 +393,11 @@ fn over(settings: Settings, changes: Table) -> Table {
     let Value::Table(mut table) = table_of(&settings) else { unreachable!("settings are a table") };
     table.extend(changes);
     table
+}
+
+/// `text` with a blank for each control character: messages are one line, and do nothing to a terminal.
+fn one_line(text: &str) -> String {
+    text.replace(char::is_control, " ")
 }
 
 /// Line of the byte `offset`, from 1.
@@ -446,14 +453,18 @@ impl Place<'_> {
         known.ok_or_else(|| ConfigError::Key {
             place: self.at("preset"),
             table: "train",
-            problem: format!("`preset` is {name}; there are: {}", PRESETS.join(", ")),
+            problem: format!(
+                "`preset` is {}; there are: {}",
+                one_line(&name.to_string()),
+                PRESETS.join(", ")
+            ),
         })
     }
 
     fn read<T: for<'d> Deserialize<'d>>(&self, table: &'static str, from: Table) -> Result<T, ConfigError> {
         from.try_into().map_err(|e: toml::de::Error| {
             let text = e.to_string();
-            let mut problem = text.trim().replace('\n', " ");
+            let mut problem = one_line(text.trim());
             // The key stands in backticks, first in "unknown field `key`", behind it in "…\nin `key`".
             let quoted: Vec<&str> = text.split('`').skip(1).step_by(2).collect();
             let key = if text.starts_with("unknown field") { quoted.first() } else { quoted.last() };

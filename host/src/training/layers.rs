@@ -22,7 +22,8 @@ const MOST: usize = 1 << 20;
 /// # Errors
 /// [`LayerError`].
 pub fn parse(text: &str) -> Result<Layer, LayerError> {
-    let wrong = |problem: String| LayerError { text: text.chars().take(60).collect(), problem };
+    let shown = || text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let wrong = |problem: String| LayerError { text: shown(), problem };
     let mut words = text.split_whitespace();
     let kind = words.next().unwrap_or_default();
     let numbers: Vec<usize> = words

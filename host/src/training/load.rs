@@ -359,7 +359,9 @@ fn shape_and_scale(data: &DataSettings, set: &mut Set, path: &Path) -> Result<()
         )));
     }
     match &data.shape {
-        Some(shape) if shape.iter().product::<usize>() == width => set.shape.clone_from(shape),
+        Some(shape) if shape.iter().try_fold(1usize, |n, len| n.checked_mul(*len)) == Some(width) => {
+            set.shape.clone_from(shape);
+        }
         Some(shape) => {
             return Err(fit(format!("inputs of {width} elements do not have the shape {shape:?} of [data]")));
         }
@@ -369,6 +371,12 @@ fn shape_and_scale(data: &DataSettings, set: &mut Set, path: &Path) -> Result<()
     }
     if data.divide != 1.0 {
         set.inputs.iter_mut().for_each(|x| *x = (f64::from(*x) / data.divide) as f32);
+        if let Some(bad) = set.inputs.iter().position(|x| !x.is_finite()) {
+            let (element, input) = (bad % width, bad / width);
+            return Err(fit(format!(
+                "element {element} of input {input}, divided by [data] `divide`, is too large for 32 bits"
+            )));
+        }
     }
     if let Some([least, most]) = data.range {
         let (least, most) = (least as f32, most as f32);

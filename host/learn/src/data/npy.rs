@@ -23,8 +23,16 @@ pub fn read(path: &Path) -> Result<Array, DataError> {
 /// # Errors
 /// [`DataError`] if the file cannot be read, is no archive or has no such array; the message lists those it has.
 pub fn read_archive(path: &Path, name: Option<&str>) -> Result<Array, DataError> {
+    parse_archive(path, &bytes::read(path)?, name)
+}
+
+/// As [`read_archive`], from bytes; `path` is for messages.
+///
+/// # Errors
+/// As [`read_archive`].
+pub fn parse_archive(path: &Path, bytes: &[u8], name: Option<&str>) -> Result<Array, DataError> {
     let wrong = |e: zip::result::ZipError| DataError::format(path, format!("no NPZ archive: {e}"));
-    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes::read(path)?)).map_err(wrong)?;
+    let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).map_err(wrong)?;
     let names: Vec<String> = archive.file_names().map(|n| n.trim_end_matches(".npy").to_owned()).collect();
     let at = match name {
         Some(name) => names.iter().position(|n| n == name),

@@ -160,7 +160,8 @@ fn data_that_do_not_fit_are_errors_that_name_the_place() {
     table(at);
     fs::write(at.join("bad.csv"), "a,b,kind\n0.1,0.2,low\n0.3,nan,high\n").unwrap();
     fs::write(at.join("far.csv"), "a,b,kind\n0.1,0.2,low\n0.3,7,high\n").unwrap();
-    let cases: [(&[&str], &str); 11] = [
+    fs::write(at.join("huge.csv"), "a,b,kind\n0.1,0.2,low\n0.3,3e38,high\n").unwrap();
+    let cases: [(&[&str], &str); 13] = [
         (&["data.train=none.csv"], "train: no file `none.csv`"),
         (&["data.train=bad.csv", "data.ignore=[]"], "line 3, column `b`: `nan` is no finite number"),
         (
@@ -172,6 +173,11 @@ fn data_that_do_not_fit_are_errors_that_name_the_place() {
         (&["data.held_out=300"], "`held_out` is 300, of 300 training inputs"),
         (&["data.radius=[1]"], "`radius` has 1 numbers for inputs of 2"),
         (&["data.shape=[1, 2, 3]"], "inputs of 2 elements do not have the shape [1, 2, 3]"),
+        (&["data.shape=[4294967296, 8589934592]"], "do not have the shape [4294967296, 8589934592]"),
+        (
+            &["data.train=huge.csv", "data.ignore=[]", "data.divide=0.1"],
+            "element 1 of input 1, divided by [data] `divide`, is too large",
+        ),
         (&["data.classes=[\"low\"]"], "a label `high` that [data] `classes` does not name"),
         (&["data.format=idx"], "`train_labels` is not set"),
         (&["data.format=cifar10"], "do not divide into records"),
