@@ -70,7 +70,6 @@ fn answer_usage(usage: &clap::Error) -> ExitCode {
 
 /// One line on standard error, exit code 2.
 fn fail(message: &str) -> ExitCode {
-    let line: String = message.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    eprintln!("error: {line}");
+    eprintln!("error: {}", certus::output::one_line(message));
     ExitCode::from(2)
 }

@@ -9,6 +9,8 @@ use certus_engine::verify::settings::{FIELDS, Field, Kind};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::output::one_line;
+
 /// Cap on a file of settings, bytes.
 const LIMIT_BYTES: u64 = 1 << 20;
 
@@ -167,8 +169,7 @@ fn apply(field: &Field, value: &DeValue<'_>, settings: &mut Settings) -> Result<
 
 /// A value in a message, cut short.
 fn describe(value: &DeValue<'_>) -> String {
-    let short =
-        |text: &str| text.chars().take(40).map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+    let short = |text: &str| one_line(&text.chars().take(40).collect::<String>());
     match value {
         DeValue::String(word) => format!("\"{}\"", short(word)),
         DeValue::Integer(number) => short(number.as_str()),

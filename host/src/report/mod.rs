@@ -72,6 +72,14 @@ pub enum Block {
     },
 }
 
+impl Block {
+    /// A table of `rows` under `columns`, each with whether it holds numbers.
+    pub fn table(columns: &[(&str, bool)], rows: Vec<Vec<Cell>>, caption: &str) -> Self {
+        let columns = columns.iter().map(|(name, numeric)| ((*name).to_owned(), *numeric)).collect();
+        Self::Table(Table { columns, rows, caption: caption.into() })
+    }
+}
+
 /// Rows of cells under headings.
 #[derive(Clone, Debug)]
 pub struct Table {

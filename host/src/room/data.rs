@@ -29,6 +29,8 @@ pub const SENSORS: [Sensor; 4] = [
     Sensor { name: "Light", unit: "lux", range: [0.0, 5000.0], epsilon: 20.0 },
     Sensor { name: "CO2", unit: "ppm", range: [0.0, 5000.0], epsilon: 30.0 },
 ];
+/// Place of the light sensor.
+pub const LIGHT: usize = 2;
 /// Place of the CO₂ sensor.
 pub const CO2: usize = 3;
 

@@ -7,6 +7,7 @@ use certus_learn::train::{Method, RateShape, Settings};
 use super::RoomError;
 use super::data::{CO2, Recording, SENSORS};
 use super::judge;
+use super::levels::{Levels, at_each};
 use super::train::{Recipe, Trained};
 
 /// Times of a window, oldest first.
@@ -179,20 +180,10 @@ pub struct Measured {
     pub name: String,
     /// On exact inputs, of the certified training and of the plain one.
     pub accuracy: [Accuracy; 2],
-    /// At each of [`LEVELS`], with an attack.
-    pub levels: Vec<(f64, Intervals)>,
-    /// The same of the plain training, without one.
-    pub plain: Vec<(f64, Intervals)>,
+    /// At each of [`LEVELS`], the certified training with an attack, the plain one without.
+    pub levels: Levels<Intervals>,
     /// At level 1.
     pub trace: Trace,
-}
-
-impl Measured {
-    /// Intervals at `level`, of the certified training and of the plain one.
-    pub fn at(&self, level: f64) -> Option<[&Intervals; 2]> {
-        let of = |levels: &'_ [(f64, Intervals)]| levels.iter().position(|(l, _)| *l == level);
-        Some([&self.levels.get(of(&self.levels)?)?.1, &self.plain.get(of(&self.plain)?)?.1])
-    }
 }
 
 /// Measures `windows` of the recording `name` with a certified network and a plain one; `seed` is the attack's.
@@ -206,14 +197,13 @@ pub fn measure(
     plain: (&Trained, &Artifact),
     seed: u64,
 ) -> Result<Measured, RoomError> {
-    let at = |(trained, artifact), seed| -> Result<Vec<(f64, Intervals)>, RoomError> {
-        LEVELS.iter().map(|l| Ok((*l, intervals(trained, artifact, windows, *l, seed)?))).collect()
+    let at = |(trained, artifact), seed| {
+        at_each(&LEVELS, |level| intervals(trained, artifact, windows, level, seed))
     };
     Ok(Measured {
         name: name.to_owned(),
         accuracy: [certified, plain].map(|(trained, _)| accuracy(trained, windows)),
-        levels: at(certified, Some(seed))?,
-        plain: at(plain, None)?,
+        levels: Levels { certified: at(certified, Some(seed))?, plain: at(plain, None)? },
         trace: trace(certified.1, windows)?,
     })
 }

@@ -9,6 +9,7 @@
 pub mod data;
 pub mod forecast;
 pub mod judge;
+pub mod levels;
 pub mod occupancy;
 pub mod page;
 pub mod train;

@@ -7,6 +7,7 @@ use certus_learn::train::{Method, RateShape, Settings};
 use super::RoomError;
 use super::data::{Recording, SENSORS, Sample};
 use super::judge;
+use super::levels::{Levels, at_each};
 use super::train::{Recipe, Trained};
 
 /// What the classes are called.
@@ -151,19 +152,9 @@ pub struct Measured {
     /// The recording's name.
     pub name: String,
     /// At each of [`LEVELS`], with an attack.
-    pub levels: Vec<(f64, Counts)>,
-    /// The same of the plain training.
-    pub plain: Vec<(f64, Counts)>,
+    pub levels: Levels<Counts>,
     /// At level 1.
     pub trace: Trace,
-}
-
-impl Measured {
-    /// Counts at `level`, of the certified training and of the plain one.
-    pub fn at(&self, level: f64) -> Option<[&Counts; 2]> {
-        let of = |levels: &'_ [(f64, Counts)]| levels.iter().position(|(l, _)| *l == level);
-        Some([&self.levels.get(of(&self.levels)?)?.1, &self.plain.get(of(&self.plain)?)?.1])
-    }
 }
 
 /// Measures `recording` with a certified network and a plain one; `seed` is the attack's.
@@ -176,13 +167,12 @@ pub fn measure_all(
     plain: (&Trained, &Artifact),
     seed: u64,
 ) -> Result<Measured, RoomError> {
-    let at = |(trained, artifact)| -> Result<Vec<(f64, Counts)>, RoomError> {
-        LEVELS.iter().map(|l| Ok((*l, measure(trained, artifact, recording, *l, Some(seed))?))).collect()
+    let at = |(trained, artifact)| {
+        at_each(&LEVELS, |level| measure(trained, artifact, recording, level, Some(seed)))
     };
     Ok(Measured {
         name: recording.name.clone(),
-        levels: at(certified)?,
-        plain: at(plain)?,
+        levels: Levels { certified: at(certified)?, plain: at(plain)? },
         trace: trace(certified.1, recording)?,
     })
 }

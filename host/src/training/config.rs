@@ -8,11 +8,12 @@ use std::path::{Path, PathBuf};
 
 use certus_engine::file::{self, FileError};
 use certus_learn::model::Layer;
-use certus_learn::train::{PRESETS, SettingError, Settings};
+use certus_learn::train::{PRESETS, SettingError, Settings, within};
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
 use super::layers::{self, LayerError};
+use crate::output::one_line;
 
 /// Cap on a file of settings, bytes.
 const LIMIT_BYTES: u64 = 1 << 20;
@@ -277,25 +278,17 @@ impl Default for EvaluateSettings {
 
 impl EvaluateSettings {
     fn check(&self) -> Result<(), SettingError> {
-        number("epsilon", self.epsilon, [0.0, 1e6])?;
-        number("attack_steps", self.attack_steps as f64, [0.0, 1e4])?;
-        number("attack_starts", self.attack_starts as f64, [1.0, 1e3])?;
-        number("verify_timeout", self.verify_timeout, [1e-3, 1e6])?;
-        self.curve.iter().try_for_each(|x| number("curve", *x, [0.0, 1e3]))
+        within("epsilon", self.epsilon, [0.0, 1e6])?;
+        within("attack_steps", self.attack_steps as f64, [0.0, 1e4])?;
+        within("attack_starts", self.attack_starts as f64, [1.0, 1e3])?;
+        within("verify_timeout", self.verify_timeout, [1e-3, 1e6])?;
+        self.curve.iter().try_for_each(|x| within("curve", *x, [0.0, 1e3]))
     }
-}
-
-fn number(key: &'static str, x: f64, [least, most]: [f64; 2]) -> Result<(), SettingError> {
-    if x >= least && x <= most {
-        return Ok(());
-    }
-    let found = if x.abs() < 1e16 { x.to_string() } else { format!("{x:e}") };
-    Err(SettingError { key, found, range: format!("a number from {least} to {most}") })
 }
 
 impl DataSettings {
     fn check(&self) -> Result<(), SettingError> {
-        number("divide", self.divide, [1e-12, 1e12])?;
+        within("divide", self.divide, [1e-12, 1e12])?;
         if let Some([least, most]) = self.range
             && !(least.is_finite() && most.is_finite() && least < most)
         {
@@ -306,7 +299,7 @@ impl DataSettings {
             PerElement::One(x) => std::slice::from_ref(x),
             PerElement::Each(all) => all,
         };
-        radii.iter().try_for_each(|x| number("radius", *x, [0.0, 1e12]))
+        radii.iter().try_for_each(|x| within("radius", *x, [0.0, 1e12]))
     }
 }
 
@@ -393,11 +386,6 @@ fn over(settings: Settings, changes: Table) -> Table {
     let Value::Table(mut table) = table_of(&settings) else { unreachable!("settings are a table") };
     table.extend(changes);
     table
-}
-
-/// `text` with a blank for each control character: messages are one line, and do nothing to a terminal.
-fn one_line(text: &str) -> String {
-    text.replace(char::is_control, " ")
 }
 
 /// Line of the byte `offset`, from 1.

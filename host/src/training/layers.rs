@@ -2,6 +2,8 @@
 
 use certus_learn::model::Layer;
 
+use crate::output::one_line;
+
 /// A layer that is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -22,8 +24,7 @@ const MOST: usize = 1 << 20;
 /// # Errors
 /// [`LayerError`].
 pub fn parse(text: &str) -> Result<Layer, LayerError> {
-    let shown = || text.chars().take(60).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let wrong = |problem: String| LayerError { text: shown(), problem };
+    let wrong = |problem| LayerError { text: one_line(&text.chars().take(60).collect::<String>()), problem };
     let mut words = text.split_whitespace();
     let kind = words.next().unwrap_or_default();
     let numbers: Vec<usize> = words

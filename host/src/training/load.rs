@@ -345,8 +345,12 @@ fn shape_and_scale(data: &DataSettings, set: &mut Set, path: &Path) -> Result<()
     if width == 0 {
         return Err(fit(format!("inputs of shape {:?} have no elements", set.shape)));
     }
+    if data.divide != 1.0 {
+        set.inputs.iter_mut().for_each(|x| *x = (f64::from(*x) / data.divide) as f32);
+    }
     if let Some(bad) = set.inputs.iter().position(|x| !x.is_finite()) {
-        return Err(fit(format!("element {} of input {} is {}", bad % width, bad / width, set.inputs[bad])));
+        let (element, input, x) = (bad % width, bad / width, set.inputs[bad]);
+        return Err(fit(format!("element {element} of input {input} is {x} after division")));
     }
     if let Targets::Values { values, names } = &set.targets
         && let Some(bad) = values.iter().position(|x| !x.is_finite())
@@ -368,15 +372,6 @@ fn shape_and_scale(data: &DataSettings, set: &mut Set, path: &Path) -> Result<()
         // An image without channels has one.
         None if set.shape.len() == 2 => set.shape.insert(0, 1),
         None => {}
-    }
-    if data.divide != 1.0 {
-        set.inputs.iter_mut().for_each(|x| *x = (f64::from(*x) / data.divide) as f32);
-        if let Some(bad) = set.inputs.iter().position(|x| !x.is_finite()) {
-            let (element, input) = (bad % width, bad / width);
-            return Err(fit(format!(
-                "element {element} of input {input}, divided by [data] `divide`, is too large for 32 bits"
-            )));
-        }
     }
     if let Some([least, most]) = data.range {
         let (least, most) = (least as f32, most as f32);

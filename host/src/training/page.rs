@@ -6,7 +6,7 @@ use super::run::Run;
 use crate::evaluate::Bound;
 use crate::evaluate::judge::Judgement;
 use crate::report::chart::{Chart, Panel, Series, Shape};
-use crate::report::{Block, Cell, Fact, Page, Section, Table};
+use crate::report::{Block, Cell, Fact, Page, Section};
 
 /// Lays out the report.
 pub fn page(config: &Config, run: &Run, judgement: Option<&Judgement>) -> Page {
@@ -59,7 +59,7 @@ fn numbers(found: &Judgement) -> Section {
             let share = format!("{:.2} %", l.percent());
             vec![text(l.what), text(l.of.to_string()), text(share), text(l.by)]
         });
-        blocks.push(table(
+        blocks.push(Block::table(
             &[("On the whole box", false), ("Inputs", true), ("Share", true), ("By", false)],
             rows.collect(),
             "Each certified share includes the looser bounds above it. IBP and CROWN-IBP hold over the reals and on the device, rounding \
@@ -72,7 +72,7 @@ fn numbers(found: &Judgement) -> Section {
             let number = |x: f64| text(format!("{x:.5}"));
             vec![text(p.name.clone()), number(p.error), number(p.width), number(p.worst)]
         });
-        blocks.push(table(
+        blocks.push(Block::table(
             &[
                 ("Predicted", false),
                 ("Mean error", true),
@@ -84,11 +84,6 @@ fn numbers(found: &Judgement) -> Section {
         ));
     }
     Section { heading: "What came out".into(), lead: String::new(), blocks }
-}
-
-fn table(columns: &[(&str, bool)], rows: Vec<Vec<Cell>>, caption: &str) -> Block {
-    let columns = columns.iter().map(|(name, numeric)| ((*name).to_owned(), *numeric)).collect();
-    Block::Table(Table { columns, rows, caption: caption.into() })
 }
 
 /// Shares against the radius.
@@ -202,6 +197,6 @@ fn settings(config: &Config) -> Section {
     Section {
         heading: "Settings".into(),
         lead: String::new(),
-        blocks: vec![table(&[("Setting", false), ("Value", false)], rows, &caption)],
+        blocks: vec![Block::table(&[("Setting", false), ("Value", false)], rows, &caption)],
     }
 }

@@ -17,7 +17,7 @@ pub use objective::Values;
 pub use presets::PRESETS;
 pub use settings::{
     AverageName, FillName, InitName, Method, OptimizerName, RampShape, RateShape, SettingError, Settings,
-    SlopeName,
+    SlopeName, within,
 };
 
 use crate::attack::{self, Attack, Region};

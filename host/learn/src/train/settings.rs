@@ -254,47 +254,52 @@ pub struct SettingError {
     pub range: String,
 }
 
+/// Checks that the setting `key` is `least` to `most`.
+///
+/// # Errors
+/// [`SettingError`] if it is not.
+pub fn within(key: &'static str, x: f64, [least, most]: [f64; 2]) -> Result<(), SettingError> {
+    if x >= least && x <= most {
+        return Ok(());
+    }
+    // Beyond that all digits would be written out.
+    let found = if x.abs() < 1e16 { x.to_string() } else { format!("{x:e}") };
+    Err(SettingError { key, found, range: format!("a number from {least} to {most}") })
+}
+
 impl Settings {
     /// Checks every range.
     ///
     /// # Errors
     /// [`SettingError`] of the first that is outside.
     pub fn check(&self) -> Result<(), SettingError> {
-        let number = |key, x: f64, [least, most]: [f64; 2]| {
-            let range = || format!("a number from {least} to {most}");
-            if x >= least && x <= most {
-                Ok(())
-            } else {
-                Err(SettingError { key, found: x.to_string(), range: range() })
-            }
-        };
-        number("epsilon", self.epsilon, [0.0, 1e6])?;
-        number("epsilon_test", self.epsilon_test, [0.0, 1e6])?;
-        number("epochs", self.epochs, [0.0, 1e6])?;
-        number("batch", self.batch as f64, [1.0, 65536.0])?;
-        number("warmup", self.warmup, [0.0, 1e6])?;
-        number("ramp", self.ramp, [0.0, 1e6])?;
-        number("kappa", self.kappa[0], [0.0, 1.0])?;
-        number("kappa", self.kappa[1], [0.0, 1.0])?;
-        number("beta", self.beta[0], [0.0, 1.0])?;
-        number("beta", self.beta[1], [0.0, 1.0])?;
-        number("attack_steps", self.attack_steps as f64, [1.0, 1e4])?;
-        number("attack_step", self.attack_step, [1e-6, 2.0])?;
-        number("noise", self.noise, [0.0, 1e6])?;
-        number("regularise", self.regularise, [0.0, 1e3])?;
-        number("tolerance", self.tolerance, [1e-3, 1.0])?;
-        number("l1", self.l1, [0.0, 1e3])?;
-        number("rate", self.rate, [0.0, 1e3])?;
-        number("momentum", self.momentum, [0.0, 0.9999])?;
-        number("decay", self.decay, [0.0, 1e3])?;
-        number("rate_factor", self.rate_factor, [0.0, 1.0])?;
-        number("rate_warmup", self.rate_warmup, [0.0, 1e6])?;
-        number("clip", self.clip, [0.0, 1e9])?;
-        number("average_keep", self.average_keep, [0.0, 0.999_999])?;
-        number("average_from", self.average_from, [0.0, 1e6])?;
-        number("threads", self.threads as f64, [0.0, 1024.0])?;
+        within("epsilon", self.epsilon, [0.0, 1e6])?;
+        within("epsilon_test", self.epsilon_test, [0.0, 1e6])?;
+        within("epochs", self.epochs, [0.0, 1e6])?;
+        within("batch", self.batch as f64, [1.0, 65536.0])?;
+        within("warmup", self.warmup, [0.0, 1e6])?;
+        within("ramp", self.ramp, [0.0, 1e6])?;
+        within("kappa", self.kappa[0], [0.0, 1.0])?;
+        within("kappa", self.kappa[1], [0.0, 1.0])?;
+        within("beta", self.beta[0], [0.0, 1.0])?;
+        within("beta", self.beta[1], [0.0, 1.0])?;
+        within("attack_steps", self.attack_steps as f64, [1.0, 1e4])?;
+        within("attack_step", self.attack_step, [1e-6, 2.0])?;
+        within("noise", self.noise, [0.0, 1e6])?;
+        within("regularise", self.regularise, [0.0, 1e3])?;
+        within("tolerance", self.tolerance, [1e-3, 1.0])?;
+        within("l1", self.l1, [0.0, 1e3])?;
+        within("rate", self.rate, [0.0, 1e3])?;
+        within("momentum", self.momentum, [0.0, 0.9999])?;
+        within("decay", self.decay, [0.0, 1e3])?;
+        within("rate_factor", self.rate_factor, [0.0, 1.0])?;
+        within("rate_warmup", self.rate_warmup, [0.0, 1e6])?;
+        within("clip", self.clip, [0.0, 1e9])?;
+        within("average_keep", self.average_keep, [0.0, 0.999_999])?;
+        within("average_from", self.average_from, [0.0, 1e6])?;
+        within("threads", self.threads as f64, [0.0, 1024.0])?;
         for step in &self.rate_steps {
-            number("rate_steps", *step, [0.0, 1e6])?;
+            within("rate_steps", *step, [0.0, 1e6])?;
         }
         Ok(())
     }

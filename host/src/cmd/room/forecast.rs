@@ -64,7 +64,7 @@ pub fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Error> {
 fn print_accuracy(measured: &[Measured], out: &mut dyn Write) -> Result<(), Error> {
     let mut rows = Vec::new();
     for recording in measured {
-        let both = recording.accuracy.iter().zip(recording.at(1.0).into_iter().flatten());
+        let both = recording.accuracy.iter().zip(recording.levels.at(1.0).into_iter().flatten());
         for (training, (accuracy, intervals)) in ["certified", "plain"].into_iter().zip(both) {
             rows.push(vec![
                 recording.name.clone(),
@@ -88,7 +88,7 @@ fn print_accuracy(measured: &[Measured], out: &mut dyn Write) -> Result<(), Erro
 fn print_levels(measured: &[Measured], out: &mut dyn Write) -> Result<usize, Error> {
     let (mut rows, mut unsound) = (Vec::new(), 0);
     for recording in measured {
-        for (level, found) in &recording.levels {
+        for (level, found) in &recording.levels.certified {
             unsound += found.unsound;
             rows.push(vec![
                 recording.name.clone(),

@@ -79,7 +79,7 @@ fn print_sensors(room: &Room, out: &mut dyn Write) -> Result<(), Error> {
 fn print_levels(measured: &[Measured], out: &mut dyn Write) -> Result<(), Error> {
     let mut rows = Vec::new();
     for recording in measured {
-        for (level, counts) in &recording.levels {
+        for (level, counts) in &recording.levels.certified {
             let share = |count| cell(counts.percent(count), 2);
             let shares = [share(counts.certified), share(counts.withstood)];
             rows.push([vec![recording.name.clone(), cell(*level, 2)], shares.to_vec()].concat());
@@ -97,7 +97,8 @@ fn print_levels(measured: &[Measured], out: &mut dyn Write) -> Result<(), Error>
 fn print_comparison(measured: &[Measured], out: &mut dyn Write) -> Result<usize, Error> {
     let mut rows = Vec::new();
     for recording in measured {
-        for (name, counts) in ["certified", "plain"].into_iter().zip(recording.at(1.0).into_iter().flatten())
+        for (name, counts) in
+            ["certified", "plain"].into_iter().zip(recording.levels.at(1.0).into_iter().flatten())
         {
             let recall = 100.0 * counts.found as f64 / counts.occupied.max(1) as f64;
             let shares =
@@ -116,8 +117,7 @@ fn print_comparison(measured: &[Measured], out: &mut dyn Write) -> Result<usize,
     writeln!(out, "\nat level 1, beside the same network trained without bounds, %\n")?;
     let header = ["recording", "training", "clean", "occupied found", "attacked", "certified"];
     write_table(out, &header, &rows)?;
-    let all = measured.iter().flat_map(|m| m.levels.iter().chain(&m.plain));
-    let unsound = all.map(|(_, counts)| counts.unsound).sum();
+    let unsound = measured.iter().flat_map(|m| m.levels.all()).map(|counts| counts.unsound).sum();
     writeln!(out, "\ncertified samples that an attack broke: {unsound}")?;
     Ok(unsound)
 }

@@ -1,10 +1,11 @@
 //! The report of [`super::super::forecast`].
 
 use super::super::forecast::{AHEAD, Intervals, LIMIT_PPM, Measured, STRIDE, TIMES, Trace};
-use super::{About, Days, claims, sensors};
+use super::{About, Curve, Days, against_levels, claims, figure, sensors};
 use crate::report::chart::{Chart, Lane, Panel, Series, Shape};
 use crate::report::text::{grouped, percent};
-use crate::report::{Block, Cell, Fact, Page, Section, Table};
+use crate::report::{Block, Cell, Fact, Page, Section};
+use crate::room::data::{CO2, SENSORS};
 
 /// Lays out the report.
 pub fn page(measured: &[Measured], about: &About) -> Page {
@@ -43,7 +44,7 @@ fn ppm(value: f64) -> String {
 fn facts(measured: &[Measured], about: &About) -> Vec<Fact> {
     let mut facts = Vec::new();
     for recording in measured {
-        let Some([at, _]) = recording.at(1.0) else { continue };
+        let Some([at, _]) = recording.levels.at(1.0) else { continue };
         facts.push(Fact {
             value: ppm(at.width_ppm),
             label: format!(
@@ -120,84 +121,51 @@ fn along(recording: &Measured) -> Section {
     let both = (0..trace.came.len()).filter(|k| trace.below[*k] && trace.came[*k] >= LIMIT_PPM).count();
     let stride = Days::stride(&trace.seconds);
     let thinned = if stride > 1 { format!(" One minute in {stride} is drawn.") } else { String::new() };
-    Section {
-        heading: format!("Along {}", recording.name),
-        lead: String::new(),
-        blocks: vec![Block::Figure {
-            picture: chart.render(),
-            caption: format!(
-                "Rows below: where no error of the sensors brings the forecast to {LIMIT_PPM} ppm, and where CO₂ was above that all the same \
-                 half an hour later. Both hold for {} of {} windows: there the forecast was certainly below, and wrong.{thinned}",
-                grouped(both),
-                grouped(trace.came.len())
-            ),
-        }],
-    }
+    let caption = format!(
+        "Rows below: where no error of the sensors brings the forecast to {LIMIT_PPM} ppm, and where CO₂ was above that all the same \
+         half an hour later. Both hold for {} of {} windows: there the forecast was certainly below, and wrong.{thinned}",
+        grouped(both),
+        grouped(trace.came.len())
+    );
+    figure(format!("Along {}", recording.name), "", &chart, caption)
 }
 
 fn levels(measured: &[Measured]) -> Section {
-    let curve = |levels: &[(f64, Intervals)], of: fn(&Intervals) -> f64| -> Vec<(f64, f64)> {
-        std::iter::once((0.0, 0.0)).chain(levels.iter().map(|(l, c)| (*l, of(c)))).collect()
-    };
-    let panel = |index: usize, recording: &Measured| {
-        let series = |name: &str, class, shape, points| Series {
-            // The legend names each kind once.
-            name: if index == 0 { name.to_owned() } else { String::new() },
-            class,
-            shape,
-            points,
-        };
-        Panel {
-            label: format!("{}, mean width, ppm", recording.name),
-            height: 150.0,
-            range: None,
-            unit: "",
-            series: vec![
-                series(
-                    "trained without bounds: certified",
-                    "c-muted",
-                    Shape::Line,
-                    curve(&recording.plain, |i| i.width_ppm),
-                ),
-                series("attack reaches", "c-ink", Shape::Dashed, curve(&recording.levels, |i| i.reached_ppm)),
-                series("certified", "c-certified", Shape::Line, curve(&recording.levels, |i| i.width_ppm)),
-            ],
-        }
-    };
-    let chart = Chart {
-        title: "Mean width of intervals against the level of errors".into(),
-        x_label: "level: multiple of the sensors' errors".into(),
-        x_range: (0.0, measured.first().and_then(|m| m.levels.last()).map_or(1.0, |l| l.0)),
-        panels: measured.iter().enumerate().map(|(k, m)| panel(k, m)).collect(),
-        lanes: vec![],
-    };
-    let outside: usize = measured.iter().flat_map(|m| &m.levels).map(|(_, i)| i.unsound).sum();
-    Section {
-        heading: "How wide the intervals are".into(),
-        lead: "The certified interval contains all that the forecast can be; an attack shows how much of it is reached for certain.".into(),
-        blocks: vec![Block::Figure {
-            picture: chart.render(),
-            caption: format!(
-                "Between the dashed line and the one above it nothing is known. Attacked forecasts outside their certified interval, over all \
-                 levels: {outside}."
-            ),
-        }],
-    }
+    let curve = |looks, plain, value| Curve { looks, plain, value };
+    let width: fn(&Intervals) -> f64 = |i| i.width_ppm;
+    let curves = [
+        curve(("trained without bounds: certified", "c-muted", Shape::Line), true, width),
+        curve(("attack reaches", "c-ink", Shape::Dashed), false, |i| i.reached_ppm),
+        curve(("certified", "c-certified", Shape::Line), false, width),
+    ];
+    let axis =
+        Panel { label: "mean width, ppm".into(), height: 150.0, range: None, unit: "", series: vec![] };
+    let chart = against_levels(
+        "Mean width of intervals against the level of errors",
+        &axis,
+        measured.iter().map(|m| (m.name.as_str(), &m.levels)),
+        |_| 0.0,
+        &curves,
+    );
+    let outside: usize = measured.iter().flat_map(|m| m.levels.all()).map(|i| i.unsound).sum();
+    figure(
+        "How wide the intervals are",
+        "The certified interval contains all that the forecast can be; an attack shows how much of it is reached for certain.",
+        &chart,
+        format!(
+            "Between the dashed line and the one above it nothing is known. Attacked forecasts outside their certified interval, over all \
+             levels: {outside}."
+        ),
+    )
 }
 
 fn accuracy(measured: &[Measured]) -> Section {
-    let columns = [
-        "Recording",
-        "Training",
-        "Windows",
-        "Mean error",
-        "Expecting no change",
-        "Width at level 1",
-        "Certainly below",
-    ];
+    let numbers = ["Windows", "Mean error", "Expecting no change", "Width at level 1", "Certainly below"];
+    let columns =
+        [&[("Recording", false), ("Training", false)], &numbers.map(|name| (name, true))[..]].concat();
     let mut rows = Vec::new();
     for recording in measured {
-        let Some(both) = recording.at(1.0) else { continue };
+        let Some(both) = recording.levels.at(1.0) else { continue };
         for ((training, accuracy), at) in
             ["with bounds", "without"].into_iter().zip(recording.accuracy).zip(both)
         {
@@ -213,16 +181,15 @@ fn accuracy(measured: &[Measured]) -> Section {
             rows.push(cells.map(Cell::Text).to_vec());
         }
     }
+    let off = SENSORS[CO2].epsilon;
+    let caption = format!(
+        "Expecting no change has an interval of {} ppm, as the last value may be off by {off} either way. The last column counts windows \
+         whose forecast stays below {LIMIT_PPM} ppm under every error of level 1.",
+        2.0 * off
+    );
     Section {
         heading: "How good the forecast is".into(),
         lead: "Mean absolute error on exact values, beside the forecast of who expects no change.".into(),
-        blocks: vec![Block::Table(Table {
-            columns: columns.iter().enumerate().map(|(k, c)| ((*c).to_owned(), k > 1)).collect(),
-            rows,
-            caption: format!(
-                "Expecting no change has an interval of 60 ppm, as the last value may be off by 30 either way. The last column counts windows \
-                 whose forecast stays below {LIMIT_PPM} ppm under every error of level 1."
-            ),
-        })],
+        blocks: vec![Block::table(&columns, rows, &caption)],
     }
 }

@@ -1,11 +1,15 @@
 //! Reports of the examples: what the device says along days, and how that falls off with the sensors' errors.
 
+mod days;
 pub mod forecast;
 pub mod occupancy;
 
 use super::data::SENSORS;
+use super::levels::Levels;
+use crate::report::chart::{Chart, Panel, Series, Shape};
 use crate::report::text::{grouped, kilobytes};
-use crate::report::{Block, Cell, Fact, Section, Table};
+use crate::report::{Block, Cell, Fact, Section};
+use days::Days;
 
 /// The artifact on the device.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -88,11 +92,60 @@ fn sensors() -> Section {
         heading: "Errors of the sensors".into(),
         lead: "At level 1 each value may be off by this much, either way, all at the same time and independently; at level 2 by twice as much."
             .into(),
-        blocks: vec![Block::Table(Table {
-            columns: columns.iter().map(|(name, number)| ((*name).to_owned(), *number)).collect(),
-            rows: rows.collect(),
-            caption: String::new(),
-        })],
+        blocks: vec![Block::table(&columns, rows.collect(), "")],
+    }
+}
+
+/// A section of one drawing.
+fn figure(heading: impl Into<String>, lead: &str, chart: &Chart, caption: impl Into<String>) -> Section {
+    Section {
+        heading: heading.into(),
+        lead: lead.into(),
+        blocks: vec![Block::Figure { picture: chart.render(), caption: caption.into() }],
+    }
+}
+
+/// A curve against the level of errors.
+struct Curve<T> {
+    /// Its name in the legend, class and shape.
+    looks: (&'static str, &'static str, Shape),
+    /// Whether it is of the network that was trained without bounds.
+    plain: bool,
+    /// Its value at a level.
+    value: fn(&T) -> f64,
+}
+
+/// `curves` of each recording against the level, in a panel like `axis`, which the recording's name stands before; at level 0 they are where
+/// `exact` says.
+fn against_levels<'m, T: 'm>(
+    title: &str,
+    axis: &Panel,
+    recordings: impl Iterator<Item = (&'m str, &'m Levels<T>)>,
+    exact: fn(&T) -> f64,
+    curves: &[Curve<T>],
+) -> Chart {
+    let mut last: f64 = 1.0;
+    let mut panels: Vec<Panel> = Vec::new();
+    for (name, levels) in recordings {
+        last = levels.certified.last().map_or(last, |(level, _)| *level);
+        let series = curves.iter().map(|curve| {
+            let found = if curve.plain { &levels.plain } else { &levels.certified };
+            let start = found.first().map(|(_, at)| (0.0, exact(at)));
+            let points = found.iter().map(|(level, at)| (*level, (curve.value)(at)));
+            let (name, class, shape) = curve.looks.clone();
+            // The legend names each kind once.
+            let name = if panels.is_empty() { name.to_owned() } else { String::new() };
+            Series { name, class, shape, points: start.into_iter().chain(points).collect() }
+        });
+        let series = series.collect();
+        panels.push(Panel { label: format!("{name}, {}", axis.label), series, ..axis.clone() });
+    }
+    Chart {
+        title: title.into(),
+        x_label: "level: multiple of the sensors' errors".into(),
+        x_range: (0.0, last),
+        panels,
+        lanes: vec![],
     }
 }
 
@@ -102,113 +155,5 @@ fn claims(proved: &[&str], open: &[&str]) -> Section {
         heading: "What is proved, and what is not".into(),
         lead: String::new(),
         blocks: vec![Block::Claims { proved: sentences(proved), open: sentences(open) }],
-    }
-}
-
-/// Days since the midnight before the first of `seconds`.
-struct Days {
-    midnight: i64,
-}
-
-/// Longest time between samples that still belong together, seconds.
-const GAP_S: i64 = 180;
-/// Most points of a curve along days.
-const POINTS: usize = 2500;
-
-impl Days {
-    fn of(seconds: &[i64]) -> Self {
-        Self { midnight: seconds.first().map_or(0, |s| s - s.rem_euclid(86_400)) }
-    }
-
-    fn at(&self, seconds: i64) -> f64 {
-        (seconds - self.midnight) as f64 / 86_400.0
-    }
-
-    fn range(&self, seconds: &[i64]) -> (f64, f64) {
-        let end = |s: Option<&i64>| s.map_or(0.0, |s| self.at(*s));
-        (end(seconds.first()), end(seconds.last()))
-    }
-
-    /// Every how manieth sample is drawn.
-    fn stride(seconds: &[i64]) -> usize {
-        seconds.len().div_ceil(POINTS).max(1)
-    }
-
-    /// Samples to draw, and `None` where samples are missing.
-    fn drawn(seconds: &[i64]) -> Vec<Option<usize>> {
-        let stride = Self::stride(seconds);
-        let mut out: Vec<Option<usize>> = Vec::new();
-        let mut last: Option<usize> = None;
-        for index in (0..seconds.len()).step_by(stride) {
-            if let Some(last) = last
-                && (last..index).any(|k| seconds[k + 1] - seconds[k] > GAP_S)
-            {
-                out.push(None);
-            }
-            out.push(Some(index));
-            last = Some(index);
-        }
-        out
-    }
-
-    /// A curve through `value` of the samples, with gaps where samples are missing.
-    fn curve(&self, seconds: &[i64], value: impl Fn(usize) -> f64) -> Vec<(f64, f64)> {
-        let point = |k: Option<usize>| k.map_or((f64::NAN, f64::NAN), |k| (self.at(seconds[k]), value(k)));
-        Self::drawn(seconds).into_iter().map(point).collect()
-    }
-
-    /// Spans of time in which `holds`, each sample lasting until the next one, or a minute before a gap.
-    fn spans(&self, seconds: &[i64], holds: impl Fn(usize) -> bool) -> Vec<(f64, f64)> {
-        let mut out: Vec<(f64, f64)> = Vec::new();
-        let mut open = false;
-        for (index, from) in seconds.iter().enumerate() {
-            let next = seconds.get(index + 1).filter(|next| **next - from <= GAP_S);
-            let to = self.at(next.copied().unwrap_or(from + 60));
-            if !holds(index) {
-                open = false;
-                continue;
-            }
-            match out.last_mut() {
-                Some(last) if open => last.1 = to,
-                _ => out.push((self.at(*from), to)),
-            }
-            open = next.is_some();
-        }
-        out
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DAY: f64 = 86_400.0;
-
-    #[test]
-    fn spans_end_where_samples_are_missing() {
-        let seconds = [60, 120, 180, 1000, 1060];
-        let days = Days::of(&seconds);
-        let minutes = |holds: &[bool]| -> Vec<(f64, f64)> {
-            let spans = days.spans(&seconds, |k| holds[k]);
-            spans.iter().map(|(a, b)| ((a * DAY).round(), (b * DAY).round())).collect()
-        };
-        assert_eq!(minutes(&[true; 5]), [(60.0, 240.0), (1000.0, 1120.0)]);
-        assert_eq!(
-            minutes(&[true, false, true, true, false]),
-            [(60.0, 120.0), (180.0, 240.0), (1000.0, 1060.0)]
-        );
-        assert_eq!(minutes(&[false; 5]), []);
-    }
-
-    #[test]
-    fn curves_have_a_gap_where_samples_are_missing_and_few_points() {
-        let seconds: Vec<i64> = (0..5000).map(|k| 60 * k + if k < 2500 { 0 } else { 3600 }).collect();
-        let drawn = Days::drawn(&seconds);
-        assert_eq!(drawn.iter().filter(|k| k.is_none()).count(), 1);
-        assert_eq!(drawn.iter().flatten().count(), POINTS);
-        assert_eq!(drawn.iter().position(Option::is_none), Some(1250));
-        assert!(Days::drawn(&[]).is_empty());
-        let days = Days::of(&seconds[2500..]);
-        assert_eq!(days.midnight, 86_400, "the midnight before the first sample");
     }
 }

@@ -1,14 +1,11 @@
 //! The report of [`super::super::occupancy`].
 
 use super::super::occupancy::{Counts, Measured, Trace};
-use super::{About, Days, claims, sensors};
+use super::{About, Curve, Days, against_levels, claims, figure, sensors};
 use crate::report::chart::{Chart, Lane, Panel, Series, Shape};
 use crate::report::text::{grouped, percent};
-use crate::report::{Block, Cell, Fact, Page, Section, Table};
-use crate::room::data::CO2;
-
-/// Place of the light sensor.
-const LIGHT: usize = 2;
+use crate::report::{Block, Cell, Fact, Page, Section};
+use crate::room::data::{CO2, LIGHT};
 
 /// Lays out the report.
 pub fn page(measured: &[Measured], about: &About) -> Page {
@@ -46,7 +43,7 @@ fn share(count: usize, counts: &Counts) -> String {
 fn facts(measured: &[Measured], about: &About) -> Vec<Fact> {
     let mut facts = Vec::new();
     for recording in measured {
-        let Some([counts, _]) = recording.at(1.0) else { continue };
+        let Some([counts, _]) = recording.levels.at(1.0) else { continue };
         facts.push(Fact {
             value: share(counts.certified, counts),
             label: format!(
@@ -62,65 +59,44 @@ fn facts(measured: &[Measured], about: &About) -> Vec<Fact> {
 }
 
 fn levels(measured: &[Measured]) -> Section {
-    let curve = |levels: &[(f64, Counts)], of: fn(&Counts) -> usize| -> Vec<(f64, f64)> {
-        let start = levels.first().map(|(_, c)| (0.0, c.percent(c.correct)));
-        start.into_iter().chain(levels.iter().map(|(l, c)| (*l, c.percent(of(c))))).collect()
+    let curve = |looks, plain, value| Curve { looks, plain, value };
+    let withstood: fn(&Counts) -> f64 = |c| c.percent(c.withstood);
+    let certified: fn(&Counts) -> f64 = |c| c.percent(c.certified);
+    let curves = [
+        curve(("trained without bounds: attack leaves", "c-muted", Shape::Dashed), true, withstood),
+        curve(("trained without bounds: certified", "c-muted", Shape::Line), true, certified),
+        curve(("attack leaves", "c-ink", Shape::Dashed), false, withstood),
+        curve(("certified", "c-certified", Shape::Line), false, certified),
+    ];
+    let axis = Panel {
+        label: "share of samples".into(),
+        height: 150.0,
+        range: Some((0.0, 100.0)),
+        unit: " %",
+        series: vec![],
     };
-    let panel = |index: usize, recording: &Measured| {
-        let series = |name: &str, class, shape, points| Series {
-            // The legend names each kind once.
-            name: if index == 0 { name.to_owned() } else { String::new() },
-            class,
-            shape,
-            points,
-        };
-        Panel {
-            label: format!("{}, share of samples", recording.name),
-            height: 150.0,
-            range: Some((0.0, 100.0)),
-            unit: " %",
-            series: vec![
-                series(
-                    "trained without bounds: attack leaves",
-                    "c-muted",
-                    Shape::Dashed,
-                    curve(&recording.plain, |c| c.withstood),
-                ),
-                series(
-                    "trained without bounds: certified",
-                    "c-muted",
-                    Shape::Line,
-                    curve(&recording.plain, |c| c.certified),
-                ),
-                series("attack leaves", "c-ink", Shape::Dashed, curve(&recording.levels, |c| c.withstood)),
-                series("certified", "c-certified", Shape::Line, curve(&recording.levels, |c| c.certified)),
-            ],
-        }
-    };
-    let chart = Chart {
-        title: "Share of samples that are right on the whole box of errors, against the level".into(),
-        x_label: "level: multiple of the sensors' errors".into(),
-        x_range: (0.0, measured.first().and_then(|m| m.levels.last()).map_or(1.0, |l| l.0)),
-        panels: measured.iter().enumerate().map(|(k, m)| panel(k, m)).collect(),
-        lanes: vec![],
-    };
-    Section {
-        heading: "How much error it bears".into(),
-        lead: "Share of samples that are right for every error of the level, as the monitor's live bounds prove on the device.".into(),
-        blocks: vec![Block::Figure {
-            picture: chart.render(),
-            caption: "Above a dashed line nothing can be certified: there an attack (PGD, then AutoPGD on two losses, in the device's \
-                      arithmetic) found an error that makes the answer wrong."
-                .into(),
-        }],
-    }
+    let chart = against_levels(
+        "Share of samples that are right on the whole box of errors, against the level",
+        &axis,
+        measured.iter().map(|m| (m.name.as_str(), &m.levels)),
+        |c| c.percent(c.correct),
+        &curves,
+    );
+    figure(
+        "How much error it bears",
+        "Share of samples that are right for every error of the level, as the monitor's live bounds prove on the device.",
+        &chart,
+        "Above a dashed line nothing can be certified: there an attack (PGD, then AutoPGD on two losses, in the device's arithmetic) found an \
+         error that makes the answer wrong.",
+    )
 }
 
 fn comparison(measured: &[Measured]) -> Section {
-    let columns = ["Recording", "Training", "Right", "Occupied found", "Attack leaves", "Certified"];
+    let numbers = ["Right", "Occupied found", "Attack leaves", "Certified"].map(|name| (name, true));
+    let columns = [&[("Recording", false), ("Training", false)], &numbers[..]].concat();
     let mut rows = Vec::new();
     for recording in measured {
-        let Some(both) = recording.at(1.0) else { continue };
+        let Some(both) = recording.levels.at(1.0) else { continue };
         for (training, counts) in ["with bounds", "without"].into_iter().zip(both) {
             let found = percent(counts.found as f64 / counts.occupied.max(1) as f64);
             let [right, left, certified] =
@@ -129,16 +105,12 @@ fn comparison(measured: &[Measured]) -> Section {
             rows.push(cells.map(Cell::Text).to_vec());
         }
     }
-    let broken: usize =
-        measured.iter().flat_map(|m| m.levels.iter().chain(&m.plain)).map(|(_, c)| c.unsound).sum();
+    let broken: usize = measured.iter().flat_map(|m| m.levels.all()).map(|c| c.unsound).sum();
+    let caption = format!("Certified samples that an attack broke, over all levels: {broken}.");
     Section {
         heading: "What training with bounds changes".into(),
         lead: "The same network and schedule with and without bounds, at level 1.".into(),
-        blocks: vec![Block::Table(Table {
-            columns: columns.iter().enumerate().map(|(k, c)| ((*c).to_owned(), k > 1)).collect(),
-            rows,
-            caption: format!("Certified samples that an attack broke, over all levels: {broken}."),
-        })],
+        blocks: vec![Block::table(&columns, rows, &caption)],
     }
 }
 
@@ -181,18 +153,12 @@ fn along(recording: &Measured) -> Section {
     };
     let both =
         (0..trace.said.len()).filter(|k| trace.certified[*k] && trace.said[*k] != trace.occupied[*k]).count();
-    Section {
-        heading: format!("Along {}", recording.name),
-        lead: String::new(),
-        blocks: vec![Block::Figure {
-            picture: chart.render(),
-            caption: format!(
-                "Two of the four sensors; below, minute by minute, whether the room was occupied (also the tint above), what the device said, \
-                 whether that was certified at level 1, and where it was wrong. {} of {} samples are certified and wrong all the same (last \
-                 row): there every reading near the measured one has the wrong answer.",
-                grouped(both),
-                grouped(trace.said.len())
-            ),
-        }],
-    }
+    let caption = format!(
+        "Two of the four sensors; below, minute by minute, whether the room was occupied (also the tint above), what the device said, \
+         whether that was certified at level 1, and where it was wrong. {} of {} samples are certified and wrong all the same (last \
+         row): there every reading near the measured one has the wrong answer.",
+        grouped(both),
+        grouped(trace.said.len())
+    );
+    figure(format!("Along {}", recording.name), "", &chart, caption)
 }

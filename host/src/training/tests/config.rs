@@ -38,6 +38,7 @@ fn errors_name_file_line_table_and_key() {
         ("[train]\n\nepsilon = -1", "f.toml:3: [train] `epsilon` is -1; it takes a number from 0 to 1000000"),
         ("[train]\nkappa = [0.5, 2]", "f.toml:2: [train] `kappa` is 2; it takes a number from 0 to 1"),
         ("[train]\npreset = \"\\nbest\"", "f.toml:2: [train] `preset` is"),
+        ("[train]\nramp = 1e300", "f.toml:2: [train] `ramp` is 1e300; it takes a number from 0 to 1000000"),
         ("[network]\nlayers = [\"conv\\n3\"]", "f.toml:2: [network] layer `conv 3`: 1 numbers behind `conv`"),
         ("[train]\npreset = \"best\"", "f.toml:2: [train] `preset` is \"best\"; there are: shi-mnist"),
         ("[train]\nmethod = \"sgd\"", "f.toml:2: [train] unknown variant `sgd`, expected"),
