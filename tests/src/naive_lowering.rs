@@ -9,7 +9,7 @@ mod linear;
 
 use std::collections::HashMap;
 
-use certus_engine::graph::{Binary, Network, Node, Op, Reduce, ValueId};
+use certus_engine::graph::{Binary, Network, Node, Op, Reduce, Unary, ValueId};
 
 /// A value: where its elements are.
 type Values = HashMap<ValueId, Vec<f64>>;
@@ -22,7 +22,8 @@ pub struct Naive {
     constants: Values,
     input: ValueId,
     output: ValueId,
-    steps: Vec<(ValueId, Step)>,
+    /// What each gives, how, and whether that is rounded.
+    steps: Vec<(ValueId, Step, bool)>,
 }
 
 impl Naive {
@@ -43,7 +44,7 @@ impl Naive {
                     input = Some(*id);
                 }
             }
-            steps.push((node.output, step(network, node)));
+            steps.push((node.output, step(network, node), rounds(&node.op)));
             given.push(node.output);
         }
         let is_output = |id: &ValueId| std::ptr::eq(network.value(*id), network.output());
@@ -51,17 +52,48 @@ impl Naive {
         Some(Self { constants, input: input.expect("a node reads the input"), output, steps })
     }
 
-    /// The output at `input`, and the largest magnitude of any value on the way.
+    /// The output at `input`, and the largest magnitude of any value on the way, NaN if one of them is.
     pub fn eval(&self, input: &[f64]) -> (Vec<f64>, f64) {
+        self.eval_shaken(input, || 0.0)
+    }
+
+    /// As [`Self::eval`], with every value that is rounded off by what `shake` says, relative to it: how far the output is off by that shows
+    /// what rounding does to it, where it is amplified or carries an argument over a jump.
+    pub fn eval_shaken(&self, input: &[f64], mut shake: impl FnMut() -> f64) -> (Vec<f64>, f64) {
         let mut values = self.constants.clone();
         values.insert(self.input, input.to_vec());
-        for (output, step) in &self.steps {
-            let result = step(&values);
+        for (output, step, rounds) in &self.steps {
+            let mut result = step(&values);
+            if *rounds {
+                result.iter_mut().for_each(|y| *y += *y * shake());
+            }
             values.insert(*output, result);
         }
-        let magnitude =
-            values.values().flatten().fold(0.0f64, |m, v| if v.is_nan() { *v } else { m.max(v.abs()) });
+        // A number that is none makes the magnitude none, whatever comes after it.
+        let larger = |m: f64, v: &f64| if m.is_nan() || v.is_nan() { f64::NAN } else { m.max(v.abs()) };
+        let magnitude = values.values().flatten().fold(0.0, larger);
         (values[&self.output].clone(), magnitude)
+    }
+}
+
+/// Whether what a node gives is rounded; else it is exact, or one of what it reads.
+fn rounds(op: &Op) -> bool {
+    match op {
+        Op::Reshape | Op::Index { .. } | Op::MaxPool(_) => false,
+        Op::Unary(function) => !matches!(
+            function,
+            Unary::Relu
+                | Unary::Abs
+                | Unary::Neg
+                | Unary::Sign
+                | Unary::Floor
+                | Unary::Ceil
+                | Unary::Round
+                | Unary::Clip { .. }
+        ),
+        Op::Binary(function) => !matches!(function, Binary::Max | Binary::Min),
+        Op::Reduce { kind, .. } => !matches!(kind, Reduce::Max | Reduce::Min),
+        _ => true,
     }
 }
 
